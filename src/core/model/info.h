@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What can be told of a reservation, of a node and of a change, as values that cross the door.
+ * Made by the agent, encoded by the api; nothing here owns what it points to.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "core/model/resv.h"
+
+struct resv_thread {
+	pid_t tid;
+	char name[THREAD_NAME_LEN];
+};
+
+struct resv_info {
+	const struct resv_request *request;
+	enum resv_state state;
+	enum placement placement; /* what the agent chose */
+	bool has_bound;
+	nsec_t bound_ns;
+	const char *test; /* the admission test that decided */
+	const char *reason; /* its sentence */
+	const char *container; /* NULL: none; so the next two */
+	const char *cgroup;
+	const char *trouble;
+	const struct resv_thread *threads;
+	size_t n_threads;
+};
+
+enum check_status {
+	CHECK_NONE,
+	CHECK_OK,
+	CHECK_LIMITED,
+	CHECK_NO,
+	_CHECK_MAX,
+};
+
+/* One line of `takt doctor`. */
+struct check {
+	const char *name; /* "granularity" */
+	enum check_status status;
+	const char *detail; /* what was found */
+	const char *mend; /* what to do about it; NULL: nothing to do */
+};
+
+struct node_info {
+	unsigned cpus;
+	bw_t ceiling; /* per CPU */
+	nsec_t granularity_ns;
+	bw_t promised;
+	bw_t foreign; /* SCHED_DEADLINE threads that are not ours */
+	bool placements[_PLACEMENT_MAX];
+	const struct check *checks;
+	size_t n_checks;
+};
+
+/* A row of the history. */
+struct change {
+	int64_t at_ms; /* since the epoch */
+	const char *name; /* the reservation's */
+	const char *what; /* change_name() */
+	const char *why; /* a sentence */
+};
+
+/* Every change of a reservation has one of these reasons; also what the log says. */
+enum change_kind {
+	CHANGE_NONE,
+	CHANGE_RESERVED,
+	CHANGE_BOUND,
+	CHANGE_THREAD_ON,
+	CHANGE_THREAD_OFF,
+	CHANGE_UNBOUND,
+	CHANGE_RELEASED,
+	CHANGE_REFUSED,
+	CHANGE_TROUBLE,
+	CHANGE_RECOVERED,
+	_CHANGE_MAX,
+};
+
+const char *change_name(enum change_kind kind); /* "thread-on" */
+const char *check_status_name(enum check_status s); /* "ok", "limited", "no" */
