@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+# Thin: meson builds, the scripts do the rest. BUILD names the build folder.
+BUILD ?= build
+FUZZ_SECONDS ?= 60
+
+.PHONY: help demo check bench fuzz install clean packages
+
+help:
+	@echo 'make demo      install what is missing, build, and show what a reservation does'
+	@echo 'make check     install what is missing, build, and run all the tests'
+	@echo 'make bench     measure: admission, reserve, hook, memory'
+	@echo 'make fuzz      run every fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
+	@echo 'make install   build and install (DESTDIR is honoured)'
+	@echo 'make clean     remove the build folders'
+
+demo: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+	@tools/demo $(BUILD)
+
+check: packages
+	@tools/install-packages check
+	@tests/run --build $(BUILD)
+
+bench: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+	@meson test -C $(BUILD) --benchmark --num-processes 1 --verbose
+
+fuzz:
+	@tools/install-packages develop
+	@tools/fuzz $(BUILD)-fuzz $(FUZZ_SECONDS)
+
+install: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+	@meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-*
+
+packages:
+	@tools/install-packages
+
+$(BUILD)/build.ninja: | packages
+	@meson setup $(BUILD)
