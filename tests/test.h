@@ -32,32 +32,32 @@ static inline const char *test_sentence(const char *name)
 	return text;
 }
 
-#define TEST(sentence)                                                                             \
-	static void sentence(void);                                                                \
-	static void sentence##_run(void **state)                                                   \
-	{                                                                                          \
-		(void)state;                                                                       \
-		sentence();                                                                        \
-	}                                                                                          \
-	__attribute__((constructor)) static void sentence##_register(void)                         \
-	{                                                                                          \
-		if (test_count == TEST_MAX)                                                        \
-			abort();                                                                   \
-		test_list[test_count++] = (struct CMUnitTest){                                     \
-			.name = test_sentence(#sentence),                                          \
-			.test_func = sentence##_run,                                               \
-		};                                                                                 \
-	}                                                                                          \
+#define TEST(sentence)                                                     \
+	static void sentence(void);                                        \
+	static void sentence##_run(void **state)                           \
+	{                                                                  \
+		(void)state;                                               \
+		sentence();                                                \
+	}                                                                  \
+	__attribute__((constructor)) static void sentence##_register(void) \
+	{                                                                  \
+		if (test_count == TEST_MAX)                                \
+			abort();                                           \
+		test_list[test_count++] = (struct CMUnitTest){             \
+			.name = test_sentence(#sentence),                  \
+			.test_func = sentence##_run,                       \
+		};                                                         \
+	}                                                                  \
 	static void sentence(void)
 
 #define CHECK(condition) assert_true(condition)
 #define CHECK_EQ(a, b) assert_int_equal(a, b)
 #define CHECK_TEXT(a, b) assert_string_equal(a, b)
 /* Leaves the test as skipped; the probe that decided prints its reason by print_message(). */
-#define SKIP(reason)                                                                               \
-	do {                                                                                       \
-		print_message("# skip: %s\n", reason);                                             \
-		skip();                                                                            \
+#define SKIP(reason)                                   \
+	do {                                           \
+		print_message("# skip: %s\n", reason); \
+		skip();                                \
 	} while (0)
 
 #ifndef TEST_NO_MAIN

@@ -12,27 +12,27 @@
 #include <jansson.h>
 
 /* The value of an owning variable, which is empty afterwards. */
-#define TAKE(ptr)                                                                                  \
-	({                                                                                         \
-		__auto_type take_value = (ptr);                                                    \
-		(ptr) = NULL;                                                                      \
-		take_value;                                                                        \
+#define TAKE(ptr)                               \
+	({                                      \
+		__auto_type take_value = (ptr); \
+		(ptr) = NULL;                   \
+		take_value;                     \
 	})
 
 /* The same for a file descriptor: unset is -1. */
-#define TAKE_FD(fd)                                                                                \
-	({                                                                                         \
-		int take_value = (fd);                                                             \
-		(fd) = -1;                                                                         \
-		take_value;                                                                        \
+#define TAKE_FD(fd)                    \
+	({                             \
+		int take_value = (fd); \
+		(fd) = -1;             \
+		take_value;            \
 	})
 
 /* Makes NAME##_p for __attribute__((cleanup)), given a destructor that accepts NULL. */
-#define CLEANUP_DEFINE(type, destructor)                                                           \
-	static inline void destructor##_p(type *p)                                                 \
-	{                                                                                          \
-		if (*p)                                                                            \
-			destructor(*p);                                                            \
+#define CLEANUP_DEFINE(type, destructor)           \
+	static inline void destructor##_p(type *p) \
+	{                                          \
+		if (*p)                            \
+			destructor(*p);            \
 	}
 
 static inline void cleanup_free_p(void *p)

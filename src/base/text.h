@@ -19,8 +19,19 @@
  */
 int duration_parse(const char *text, uint64_t *ret_ns, struct err *err);
 
-/* Shortest exact form in the largest unit that needs at most six decimals: "2.5ms". */
+/*
+ * Shortest exact form, in the largest unit that is not above it and needs at most six decimals:
+ * "2.5ms". duration_parse() reads it back, up to 2^63-1 ns.
+ */
 const char *duration_format(char buf[static TEXT_NUMBER_MAX], uint64_t ns);
 
 /* For sentences: "2.5 ms", "950 us"; three significant digits, rounded to nearest. */
 const char *duration_words(char buf[static TEXT_NUMBER_MAX], uint64_t ns);
+
+#define TEXT_QUOTE_MAX 64
+
+/*
+ * Foreign text for a sentence: in double quotes, what is not printable ASCII as \xNN, and cut
+ * with "..." where the buffer ends. Safe on a terminal and in JSON whatever the text is.
+ */
+const char *text_quote(char buf[static TEXT_QUOTE_MAX], const char *text);

@@ -16,19 +16,29 @@ static const char *const guarantee_names[_GUARANTEE_MAX] = {
 };
 
 static const char *const placement_names[_PLACEMENT_MAX] = {
-	[PLACEMENT_NONE] = "none",	     [PLACEMENT_AUTO] = "auto",
-	[PLACEMENT_SHARED] = "shared",	     [PLACEMENT_EXCLUSIVE] = "exclusive",
-	[PLACEMENT_GROUP] = "group",	     [PLACEMENT_PINNED] = "pinned",
+	[PLACEMENT_NONE] = "none",
+	[PLACEMENT_AUTO] = "auto",
+	[PLACEMENT_SHARED] = "shared",
+	[PLACEMENT_EXCLUSIVE] = "exclusive",
+	[PLACEMENT_GROUP] = "group",
+	[PLACEMENT_PINNED] = "pinned",
 };
 
 static const char *const thread_rule_names[_THREADS_MAX] = {
-	[THREADS_NONE] = "none",	 [THREADS_MAIN] = "main", [THREADS_MATCH] = "match",
-	[THREADS_ATTACH] = "attach", [THREADS_ALL] = "all",
+	[THREADS_NONE] = "none",
+	[THREADS_MAIN] = "main",
+	[THREADS_MATCH] = "match",
+	[THREADS_ATTACH] = "attach",
+	[THREADS_ALL] = "all",
 };
 
 static const char *const state_names[_RESV_STATE_MAX] = {
-	[RESV_NONE] = "none",	  [RESV_HELD] = "held",		[RESV_BOUND] = "bound",
-	[RESV_ACTIVE] = "active", [RESV_DRAINING] = "draining", [RESV_GONE] = "gone",
+	[RESV_NONE] = "none",
+	[RESV_HELD] = "held",
+	[RESV_BOUND] = "bound",
+	[RESV_ACTIVE] = "active",
+	[RESV_DRAINING] = "draining",
+	[RESV_GONE] = "gone",
 };
 
 static const char *name_of(const char *const *names, unsigned n, unsigned i)
@@ -131,8 +141,7 @@ bool resv_request_equal(const struct resv_request *a, const struct resv_request 
 	       a->dl.deadline_ns == b->dl.deadline_ns && a->dl.period_ns == b->dl.period_ns &&
 	       a->cores == b->cores && a->guarantee == b->guarantee &&
 	       a->placement == b->placement && a->threads == b->threads &&
-	       a->reclaim == b->reclaim &&
-	       a->adapt.min_runtime_ns == b->adapt.min_runtime_ns &&
+	       a->reclaim == b->reclaim && a->adapt.min_runtime_ns == b->adapt.min_runtime_ns &&
 	       a->adapt.max_runtime_ns == b->adapt.max_runtime_ns &&
 	       a->adapt.miss_rate_ppm == b->adapt.miss_rate_ppm && patterns_equal(a, b) &&
 	       labels_equal(a, b);
@@ -165,7 +174,8 @@ int resv_request_check(const struct resv_request *r, struct err *err)
 			"begins and ends with a letter or digit",
 			RESV_NAME_MAX);
 	if (p->runtime_ns < DL_RUNTIME_MIN_NS)
-		return err_set(err, -EINVAL, "spec.runtime: %s is under the kernel's floor of 1024ns",
+		return err_set(err, -EINVAL,
+			"spec.runtime: %s is under the kernel's floor of 1024ns",
 			duration_format(a, p->runtime_ns));
 	if (p->period_ns < DL_PERIOD_MIN_NS || p->period_ns > DL_PERIOD_MAX_NS)
 		return err_set(err, -EINVAL,
@@ -175,7 +185,8 @@ int resv_request_check(const struct resv_request *r, struct err *err)
 		return err_set(err, -EINVAL, "spec.deadline: %s is after the period of %s",
 			duration_format(a, p->deadline_ns), duration_format(b, p->period_ns));
 	if (p->runtime_ns > p->deadline_ns)
-		return err_set(err, -EINVAL, "spec.runtime: %s does not fit before the deadline of %s",
+		return err_set(err, -EINVAL,
+			"spec.runtime: %s does not fit before the deadline of %s",
 			duration_format(a, p->runtime_ns), duration_format(b, p->deadline_ns));
 	if (r->cores < 1 || r->cores > RESV_CORES_MAX)
 		return err_set(err, -EINVAL, "spec.cores: %u is outside 1 to %d", r->cores,

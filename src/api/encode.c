@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/encode.h"
+
+#include "api/json_private.h"
+#include "core/document/document.h"
+
+static int set_text(json_t *object, const char *key, const char *text)
+{
+	return text ? json_object_set_new(object, key, api_json_text(text)) : 0;
+}
+
+static json_t *threads_encode(const struct resv_thread *threads, size_t n)
+{
+	cleanup_json json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		json_t *thread = json_pack("{s:i, s:o}", "tid", (int)threads[i].tid, "name",
+			api_json_text(threads[i].name));
+
+		if (json_array_append_new(array, thread) < 0)
+			return NULL;
+	}
+	return TAKE(array);
+}
+
+static json_t *labels_encode(const struct resv_label *labels, size_t n)
+{
+	cleanup_json json_t *object = json_object();
+
+	for (size_t i = 0; i < n; i++)
+		if (json_object_set_new(object, labels[i].key, api_json_text(labels[i].value)) < 0)
+			return NULL;
+	return TAKE(object);
+}
+
+static int set_request(json_t *object, const struct resv_request *q)
+{
+	bw_t all = { dl_bandwidth(&q->dl).q20 * q->cores };
+	json_t *numbers = json_pack("{s:I, s:I, s:I, s:I, s:I}", "runtimeNs",
+		(json_int_t)q->dl.runtime_ns, "periodNs", (json_int_t)q->dl.period_ns, "deadlineNs",
+		(json_int_t)q->dl.deadline_ns, "cores", (json_int_t)q->cores, "bandwidthPpm",
+		(json_int_t)bw_to_ppm(all));
+	int bad = json_object_update_new(object, numbers);
+
+	bad |= set_text(object, "guarantee", guarantee_name(q->guarantee));
+	bad |= json_object_set_new(object, "labels", labels_encode(q->labels, q->n_labels));
+	bad |= json_object_set_new(object, "document", document_to_json(q));
+	return bad;
+}
+
+json_t *api_reservation_encode(const struct resv_info *info)
+{
+	cleanup_json json_t *object = json_object();
+	int bad = set_text(object, "name", info->request->name);
+
+	bad |= set_text(object, "state", resv_state_name(info->state));
+	bad |= set_request(object, info->request);
+	bad |= set_text(object, "placement", placement_name(info->placement));
+	if (info->has_bound)
+		bad |= json_object_set_new(
+			object, "boundNs", json_integer((json_int_t)info->bound_ns));
+	bad |= set_text(object, "test", info->test ? info->test : "");
+	bad |= set_text(object, "reason", info->reason ? info->reason : "");
+	bad |= set_text(object, "container", info->container);
+	bad |= set_text(object, "cgroup", info->cgroup);
+	bad |= json_object_set_new(
+		object, "threads", threads_encode(info->threads, info->n_threads));
+	bad |= set_text(object, "trouble", info->trouble);
+	return bad ? NULL : TAKE(object);
+}
+
+static json_t *placements_encode(const bool placements[static _PLACEMENT_MAX])
+{
+	cleanup_json json_t *array = json_array();
+
+	for (unsigned p = PLACEMENT_SHARED; p < _PLACEMENT_MAX; p++)
+		if (placements[p] &&
+			json_array_append_new(array, json_string(placement_name(p))) < 0)
+			return NULL;
+	return TAKE(array);
+}
+
+static json_t *check_encode(const struct check *c)
+{
+	cleanup_json json_t *object = json_object();
+	int bad = set_text(object, "name", c->name);
+
+	bad |= set_text(object, "status", check_status_name(c->status));
+	bad |= set_text(object, "detail", c->detail ? c->detail : "");
+	bad |= set_text(object, "mend", c->mend);
+	return bad ? NULL : TAKE(object);
+}
+
+static json_t *checks_encode(const struct check *checks, size_t n)
+{
+	cleanup_json json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		if (json_array_append_new(array, check_encode(&checks[i])) < 0)
+			return NULL;
+	return TAKE(array);
+}
+
+/* To nearest, so that bw_from_ppm() gives what the ppm came from, and never more. */
+static json_int_t ceiling_ppm(bw_t ceiling)
+{
+	return (json_int_t)((ceiling.q20 * PPM_ONE_CPU + BW_ONE_CPU / 2) >> 20);
+}
+
+json_t *api_node_encode(const struct node_info *n)
+{
+	cleanup_json json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I}", "cpus",
+		(json_int_t)n->cpus, "ceilingPpmPerCpu", ceiling_ppm(n->ceiling), "granularityNs",
+		(json_int_t)n->granularity_ns, "promisedPpm", (json_int_t)bw_to_ppm(n->promised),
+		"foreignPpm", (json_int_t)bw_to_ppm(n->foreign));
+	int bad = json_object_set_new(object, "placements", placements_encode(n->placements));
+
+	bad |= json_object_set_new(object, "checks", checks_encode(n->checks, n->n_checks));
+	return bad ? NULL : TAKE(object);
+}
+
+json_t *api_change_encode(const struct change *c)
+{
+	cleanup_json json_t *object = json_object();
+	int bad = json_object_set_new(object, "atMs", json_integer(c->at_ms));
+
+	bad |= set_text(object, "name", c->name);
+	bad |= set_text(object, "what", c->what);
+	bad |= set_text(object, "why", c->why ? c->why : "");
+	return bad ? NULL : TAKE(object);
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/params.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "core/model/resv.h"
+
+/* `names` ends with NULL. */
+static int names_check(const json_t *p, const char *const *names, struct err *err)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)p, key, value) {
+		const char *const *n = names;
+
+		while (*n && strcmp(*n, key) != 0)
+			n++;
+		if (!*n)
+			return err_set(err, -EINVAL, "%.64s: this call has no such parameter", key);
+	}
+	return 0;
+}
+
+/* Varlink writes an absent optional value as null, too. */
+static const json_t *get(const json_t *p, const char *key)
+{
+	const json_t *value = json_object_get(p, key);
+
+	return json_is_null(value) ? NULL : value;
+}
+
+static int name_get(const json_t *p, bool required, const char **ret, struct err *err)
+{
+	const json_t *value = get(p, "name");
+
+	if (!value && required)
+		return err_set(err, -EINVAL, "name: missing; give the name of a reservation");
+	if (!value) {
+		*ret = NULL;
+		return 0;
+	}
+	if (!json_is_string(value) || !resv_name_valid(json_string_value(value)))
+		return err_set(err, -EINVAL,
+			"name: not the name of a reservation, which is 1 to %d "
+			"letters, digits, '-', '_' or '.'",
+			RESV_NAME_MAX);
+	*ret = json_string_value(value);
+	return 0;
+}
+
+static int id_check(const json_t *value, const char *key, struct err *err)
+{
+	if (!json_is_integer(value) || json_integer_value(value) < 1 ||
+		json_integer_value(value) > INT_MAX)
+		return err_set(err, -EINVAL,
+			"%s: not an id of a process or thread, which is 1 to %d", key, INT_MAX);
+	return 0;
+}
+
+static int container_get(const json_t *p, const char **ret, struct err *err)
+{
+	const json_t *value = get(p, "container");
+
+	if (value && (!json_is_string(value) || json_string_length(value) == 0 ||
+			     json_string_length(value) > API_CONTAINER_MAX))
+		return err_set(err, -EINVAL, "container: not a container's id of 1 to %d bytes",
+			API_CONTAINER_MAX);
+	*ret = json_string_value(value);
+	return 0;
+}
+
+int api_bind_decode(const json_t *p, struct api_bind *ret, struct err *err)
+{
+	static const char *const names[] = { "name", "pid", "container", NULL };
+	struct api_bind b = { 0 };
+	int r = names_check(p, names, err);
+
+	if (r < 0)
+		return r;
+	r = name_get(p, true, &b.name, err);
+	if (r < 0)
+		return r;
+	r = id_check(json_object_get(p, "pid"), "pid", err);
+	if (r < 0)
+		return r;
+	b.pid = (pid_t)json_integer_value(json_object_get(p, "pid"));
+	r = container_get(p, &b.container, err);
+	if (r < 0)
+		return r;
+	*ret = b;
+	return 0;
+}
+
+int api_threads_decode(const json_t *p, struct api_threads *ret, struct err *err)
+{
+	static const char *const names[] = { "name", "tids", NULL };
+	const json_t *tids = json_object_get(p, "tids");
+	struct api_threads t = { 0 };
+	int r = names_check(p, names, err);
+
+	if (r < 0)
+		return r;
+	r = name_get(p, false, &t.name, err);
+	if (r < 0)
+		return r;
+	t.n = json_array_size(tids);
+	if (t.n < 1 || t.n > API_TIDS_MAX)
+		return err_set(
+			err, -EINVAL, "tids: not a list of 1 to %d thread ids", API_TIDS_MAX);
+	for (size_t i = 0; i < t.n; i++) {
+		const json_t *tid = json_array_get(tids, i);
+
+		r = id_check(tid, "tids", err);
+		if (r < 0)
+			return r;
+		t.tids[i] = (pid_t)json_integer_value(tid);
+	}
+	*ret = t;
+	return 0;
+}
+
+int api_name_decode(const json_t *p, bool required, const char **ret, struct err *err)
+{
+	static const char *const names[] = { "name", NULL };
+	int r = names_check(p, names, err);
+
+	return r < 0 ? r : name_get(p, required, ret, err);
+}
+
+int api_document_decode(const json_t *p, const json_t **ret, struct err *err)
+{
+	static const char *const names[] = { "document", NULL };
+	const json_t *document = json_object_get(p, "document");
+	int r = names_check(p, names, err);
+
+	if (r < 0)
+		return r;
+	if (!json_is_object(document))
+		return err_set(err, -EINVAL, "document: missing, or not an object");
+	*ret = document;
+	return 0;
+}
+
+int api_nothing_decode(const json_t *p, struct err *err)
+{
+	static const char *const names[] = { NULL };
+
+	return names_check(p, names, err);
+}

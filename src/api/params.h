@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parameters of each call of rt.takt.varlink, checked: types, ranges, and no name that the
+ * call does not have. Used by the agent, which answers a refusal here with API_BAD_ARGUMENT.
+ *
+ * All return 0 or -EINVAL with a sentence that begins with the parameter's name; *ret changes on
+ * success only. What they return are views into `p`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <jansson.h>
+
+#include "base/err.h"
+
+#define API_TIDS_MAX 64
+#define API_CONTAINER_MAX 256 /* of a container's id, without the NUL */
+
+/* Bind. */
+struct api_bind {
+	const char *name;
+	pid_t pid; /* above 0, in the PID namespace of whoever asks */
+	const char *container; /* NULL: none given */
+};
+
+int api_bind_decode(const json_t *p, struct api_bind *ret, struct err *err);
+
+/* Attach, Detach. */
+struct api_threads {
+	const char *name; /* NULL: none given, as on a container's own socket */
+	pid_t tids[API_TIDS_MAX]; /* each above 0 */
+	size_t n; /* at least 1 */
+};
+
+int api_threads_decode(const json_t *p, struct api_threads *ret, struct err *err);
+
+/* Release, History (required), List (not: *ret may become NULL). */
+int api_name_decode(const json_t *p, bool required, const char **ret, struct err *err);
+
+/* Reserve: *ret is the document, an object, for document_from_json(). */
+int api_document_decode(const json_t *p, const json_t **ret, struct err *err);
+
+/* Node, Watch: they have none. */
+int api_nothing_decode(const json_t *p, struct err *err);

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent: the one object that owns the loop, the promises, the door and the ways to the kernel.
+ * Every file of this folder is a part of it; nothing outside includes this.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "core/admit/admit.h"
+#include "core/model/info.h"
+#include "node/agent/commit.h"
+#include "node/agent/config.h"
+#include "node/agent/promise.h"
+#include "node/agent/tasks.h"
+#include "node/kernel/holder.h"
+#include "node/kernel/kern.h"
+#include "node/kernel/probe.h"
+#include "node/monitor/events.h"
+#include "node/store/store.h"
+
+/* SCHED_DEADLINE threads of other programs, as last seen. */
+struct foreign_thread {
+	pid_t pid, tid;
+	char name[THREAD_NAME_LEN];
+	struct dl_params dl;
+	uint32_t admit_id;
+};
+
+struct foreign {
+	struct foreign_thread *threads;
+	size_t n;
+	bw_t sum; /* as the kernel counts: each rounded down */
+};
+
+struct agent {
+	uv_loop_t loop;
+	struct config config;
+
+	/* What this machine is, found by trying. */
+	struct probe probe;
+	struct probe_overrun overrun;
+	bw_t limit; /* all that the kernel grants to SCHED_DEADLINE, over all CPUs */
+
+	/* What is promised, and to whom. */
+	struct promises promises;
+	struct tasks tasks;
+	struct foreign foreign;
+	struct admit_set *shared;
+	struct admit_set **per_cpu; /* pinned: one of each CPU of the root domain */
+	uint32_t own_id; /* the agent's own thread */
+	char own_why[ERR_TEXT_MAX]; /* why it has no reservation of its own; "": it has */
+
+	/* How it is done. */
+	struct kern *kerns[_PLACEMENT_MAX]; /* NULL: not on this machine */
+	struct holder *holder;
+	bw_t holder_wish; /* more than what is held: somebody took it, or it is not free yet */
+	uv_timer_t retry; /* runs only while something could not be done */
+	unsigned retry_ms;
+
+	struct event_source *events;
+	struct event_handler handler;
+	uv_poll_t events_poll;
+	char events_why[ERR_TEXT_MAX]; /* why there are none; "": there are */
+
+	struct store *store;
+	struct commits commits;
+	bool recovering; /* taking over what an earlier agent left */
+	struct door *door;
+	uv_signal_t stop_term, stop_int;
+	char boot_note[ERR_TEXT_MAX]; /* what the store said when it was opened */
+};
+
+int64_t agent_now_ms(void);
+
+/* A line for the journal: `format` is one decision. */
+void agent_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Tells the watchers and the log; does not write history. */
+void agent_announce(struct agent *a, const struct change *c);
+
+/* enforce.c: what the kernel shall hold and run. */
+
+/* Sets the placeholders to what is promised and not running; -EBUSY: retried by itself. */
+int enforce_hold(struct agent *a);
+/* Carries out which threads of the promise hold its servers, from the kernel's truth. */
+void enforce_threads(struct agent *a, struct promise *p);
+/* One thread gives back; it is forgotten whether or not it still lives. */
+void enforce_forget(struct agent *a, struct promise *p, size_t index);
+/* All threads give back. */
+void enforce_stop(struct agent *a, struct promise *p);
+/* Prepares the kernel for the promise's binding. -ENOTSUP: not on this machine, or not this one. */
+int enforce_bind(struct agent *a, struct promise *p, struct err *err);
+void enforce_unbind(struct agent *a, struct promise *p);
+void enforce_start_retry(struct agent *a);
+
+/* follow.c: threads and processes of containers. */
+void follow_init(struct agent *a);
+/* Finds every process of the promise's container again; true: there is at least one. */
+bool follow_find(struct agent *a, struct promise *p);
+/* The container is gone: the promise is free for the next. */
+void follow_unbind(struct agent *a, struct promise *p);
+
+/* room.c: what fits. */
+int room_init(struct agent *a, struct err *err);
+void room_fini(struct agent *a);
+/* Takes note of other programs' deadline threads when their sum has changed. */
+void room_refresh_foreign(struct agent *a);
+/* Judges and, if yes, counts the promise in; a no leaves its sentence in p->reason. */
+bool room_take(struct agent *a, struct promise *p);
+/* Counts it in without judging: it was promised before. */
+int room_retake(struct agent *a, struct promise *p, struct err *err);
+void room_give_back(struct agent *a, struct promise *p);
+bool room_bound(const struct agent *a, const struct promise *p, nsec_t *ret_ns);
+
+/* recover.c */
+int recover(struct agent *a, struct err *err);
+
+/* doctor.c: at most `max` lines; strings live until the next call. */
+size_t doctor_checks(struct agent *a, struct check *ret, size_t max);
+
+/* calls.c: what the door's methods do. */
+struct door_call;
+void calls_dispatch(struct agent *a, struct door_call *call);
+/* What can be told of it now; the threads' array is the caller's, of at least cores entries. */
+struct resv_info calls_info(
+	const struct agent *a, const struct promise *p, struct resv_thread *threads);

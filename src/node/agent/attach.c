@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Attach and Detach: threads that somebody puts in by hand. Of a container on its own socket only
+ * the peer's pid, which the kernel gave, is believed; its thread numbers are its own namespace's.
+ */
+#include "node/agent/bind.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/params.h"
+#include "base/fault.h"
+#include "node/agent/calls.h"
+#include "node/monitor/proc.h"
+
+/* The threads that a call names, as this machine numbers them, and their process. */
+struct named_threads {
+	struct promise *promise;
+	struct {
+		pid_t pid, tid;
+		uint64_t start;
+	} threads[API_TIDS_MAX];
+	size_t n;
+};
+
+static int find_thread(
+	const struct door_call *call, pid_t asked, struct named_threads *t, struct err *err)
+{
+	struct proc_stat s;
+	pid_t pid = call->pid, tid = asked;
+	int r;
+
+	if (call->own[0])
+		r = proc_find_inner(pid, asked, &tid);
+	else
+		r = proc_tgid(asked, &pid);
+	if (r == 0)
+		r = proc_thread_stat(pid, tid, &s);
+	if (r < 0)
+		return err_set(err, r,
+			call->own[0] ? "thread %d is not one of the caller's own"
+				     : "thread %d is not there",
+			asked);
+	t->threads[t->n].pid = pid;
+	t->threads[t->n].tid = tid;
+	t->threads[t->n].start = s.start;
+	t->n++;
+	return 0;
+}
+
+/* Answers the call itself when it returns false. */
+static bool name_threads(struct agent *a, struct door_call *call, struct named_threads *ret)
+{
+	struct api_threads asked;
+	struct err err = ERR_NULL;
+	const char *name;
+
+	*ret = (struct named_threads){ 0 };
+	if (api_threads_decode(call->message.parameters, &asked, &err) < 0) {
+		door_error(call, API_BAD_ARGUMENT, NULL, err.text);
+		return false;
+	}
+	name = call->own[0] ? call->own : asked.name;
+	if (!name || (call->own[0] && asked.name && strcmp(asked.name, name) != 0)) {
+		door_error(call, name ? API_NOT_PERMITTED : API_BAD_ARGUMENT, NULL,
+			name ? "this socket is for its own reservation only"
+			     : "name: which reservation?");
+		return false;
+	}
+	ret->promise = calls_find(call, name);
+	if (!ret->promise)
+		return false;
+	for (size_t i = 0; i < asked.n; i++)
+		if (find_thread(call, asked.tids[i], ret, &err) < 0) {
+			door_error(call, API_BAD_ARGUMENT, NULL, err.text);
+			return false;
+		}
+	return true;
+}
+
+static bool may_attach(struct agent *a, struct door_call *call, const struct named_threads *t)
+{
+	struct promise *p = t->promise;
+	unsigned new = 0;
+	char text[PROMISE_REASON_MAX];
+
+	if (!p->settled || p->state == RESV_DRAINING) {
+		bind_refuse_held(call, p);
+		return false;
+	}
+	for (size_t i = 0; i < t->n; i++) {
+		struct task *task = tasks_find(&a->tasks, t->threads[i].pid);
+
+		new += !promise_thread(p, t->threads[i].tid);
+		if ((p->binding && !p->binding->by_attach && (!task || task->promise != p)) ||
+			(task && task->promise != p)) {
+			snprintf(text, sizeof(text),
+				"thread %d does not belong to the container that holds it",
+				t->threads[i].tid);
+			door_error(call, API_NOT_APPLICABLE, p->request.name, text);
+			return false;
+		}
+	}
+	for (unsigned i = 0; i < p->n_threads; i++)
+		new += p->threads[i].by_hand;
+	if (new > p->request.cores) {
+		snprintf(text, sizeof(text),
+			"it has %u server%s and %s held by hand already: detach a thread first",
+			p->request.cores, p->request.cores == 1 ? "" : "s",
+			p->request.cores == 1 ? "it is" : "they are");
+		door_error(call, API_BUSY, p->request.name, text);
+		return false;
+	}
+	return true;
+}
+
+/* Makes room for threads by hand: those that came by the rule give way. */
+static void add_by_hand(struct agent *a, struct promise *p, pid_t pid, pid_t tid, uint64_t start)
+{
+	struct promise_thread *t = promise_thread(p, tid);
+
+	if (t) {
+		t->by_hand = true;
+		return;
+	}
+	for (unsigned i = p->n_threads; i-- > 0 && p->n_threads == p->request.cores;)
+		if (!p->threads[i].by_hand)
+			enforce_forget(a, p, i);
+	if (p->n_threads < p->request.cores)
+		p->threads[p->n_threads++] = (struct promise_thread){
+			.pid = pid,
+			.tid = tid,
+			.start = start,
+			.by_hand = true,
+			.cpu = p->placement == PLACEMENT_PINNED ? p->cpus[p->n_threads] : -1,
+		};
+}
+
+static void answer_attached(struct agent *a, struct door_call *call, struct promise *p)
+{
+	enforce_threads(a, p);
+	fault_point("attach.reply");
+	if (p->trouble[0])
+		door_error(call, API_NOT_APPLICABLE, p->request.name, p->trouble);
+	else
+		calls_reply_reservation(call, p);
+}
+
+static void attached(struct agent *a, struct commit *c, int r)
+{
+	struct door_call *call = c->context;
+	struct promise *p = promises_find(&a->promises, c->name);
+
+	if (r == 0 && p && p->binding && p->state != RESV_DRAINING)
+		add_by_hand(a, p, c->pid, c->thread.tid, c->thread.start);
+	if (!call)
+		return; /* another thread of the same call answers it */
+	if (p)
+		p->settled = true;
+	if (r < 0)
+		door_error(call, API_FAILED, c->name, c->err.text);
+	else if (!p || !p->binding)
+		door_error(call, API_NOT_APPLICABLE, c->name, "its processes have ended");
+	else
+		answer_attached(a, call, p);
+}
+
+/* One row each; the last one answers. */
+static void write_threads(struct agent *a, struct door_call *call, const struct named_threads *t,
+	enum commit_kind kind, commit_done_fn *done)
+{
+	struct commit *commits[API_TIDS_MAX] = { 0 };
+	bool whole = true;
+
+	for (size_t i = 0; i < t->n; i++) {
+		struct commit *c = commit_create(a, kind, t->promise->request.name);
+
+		commits[i] = c;
+		whole &= c != NULL;
+		if (!c)
+			continue;
+		c->pid = t->threads[i].pid;
+		c->thread.tid = t->threads[i].tid;
+		c->thread.start = t->threads[i].start;
+		c->done = done;
+		c->context = i + 1 == t->n ? call : NULL;
+	}
+	for (size_t i = 0; i < t->n; i++)
+		if (whole)
+			commit_start(commits[i]);
+		else
+			commit_destroy(commits[i]);
+	if (whole)
+		t->promise->settled = false;
+	else
+		door_error(call, API_FAILED, NULL, "taktd is out of memory");
+}
+
+static void attach_tied(struct agent *a, struct commit *c, int r)
+{
+	struct promise *p = promises_find(&a->promises, c->name);
+
+	if (r < 0 && p->binding)
+		bind_undo(a, p);
+}
+
+/* A reservation that nobody holds is bound to the process of the first thread. */
+static int tie_to_process(struct agent *a, const struct named_threads *t, struct err *err)
+{
+	struct api_bind asked = { t->promise->request.name, t->threads[0].pid, NULL };
+	struct binding *b;
+	int r;
+
+	if (t->promise->binding)
+		return 0;
+	r = bind_create(&b, &asked, err);
+	if (r < 0)
+		return r;
+	b->by_attach = true;
+	return bind_tie(a, t->promise, b, attach_tied, NULL, err);
+}
+
+void call_attach(struct agent *a, struct door_call *call)
+{
+	struct named_threads t;
+	struct err err = ERR_NULL;
+	int r;
+
+	if (!name_threads(a, call, &t) || !may_attach(a, call, &t))
+		return;
+	r = tie_to_process(a, &t, &err);
+	if (r < 0) {
+		door_error(call, bind_error(r), t.promise->request.name, err.text);
+		return;
+	}
+	write_threads(a, call, &t, COMMIT_ATTACH, attached);
+}
+
+static void detached(struct agent *a, struct commit *c, int r)
+{
+	struct door_call *call = c->context;
+	struct promise *p = promises_find(&a->promises, c->name);
+	bool any = false;
+
+	if (!call)
+		return;
+	if (p)
+		p->settled = true;
+	if (r < 0 || !p) {
+		door_error(call, API_FAILED, c->name, p ? c->err.text : "it was released");
+		return;
+	}
+	for (unsigned i = 0; i < p->n_threads; i++)
+		any |= p->threads[i].by_hand;
+	if (!any && p->binding && p->binding->by_attach)
+		follow_unbind(a, p);
+	else
+		enforce_threads(a, p);
+	calls_reply_reservation(call, p);
+}
+
+void call_detach(struct agent *a, struct door_call *call)
+{
+	struct named_threads t;
+	struct promise *p;
+
+	if (!name_threads(a, call, &t))
+		return;
+	p = t.promise;
+	if (!p->settled || p->state == RESV_DRAINING) {
+		bind_refuse_held(call, p);
+		return;
+	}
+	for (size_t i = 0; i < t.n; i++) {
+		struct promise_thread *held = promise_thread(p, t.threads[i].tid);
+
+		if (!held || !held->by_hand) {
+			door_error(call, API_BAD_ARGUMENT, NULL,
+				"only threads that were attached by hand can be detached");
+			return;
+		}
+	}
+	for (size_t i = 0; i < t.n; i++)
+		enforce_forget(a, p, promise_thread(p, t.threads[i].tid) - p->threads);
+	fault_point("detach.stopped");
+	write_threads(a, call, &t, COMMIT_DETACH, detached);
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Bind: which container or program a promise is for. What callers say of a process is looked up
+ * in /proc.
+ */
+#include "node/agent/bind.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/params.h"
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "node/agent/calls.h"
+#include "node/monitor/proc.h"
+
+void bind_check_running(struct binding *b)
+{
+	uint64_t dev, ino;
+
+	if (!b->running && proc_exe(b->pid, &dev, &ino) == 0 &&
+		(dev != b->exe_dev || ino != b->exe_ino))
+		b->running = true;
+}
+
+int bind_prepare(struct agent *a, struct promise *p, struct err *err)
+{
+	int r = enforce_bind(a, p, err);
+
+	return r < 0 ? r : door_listen_own(a, p, err);
+}
+
+/* A cgroup that the runtime itself is in is not the container's own. */
+static bool own_cgroup(pid_t pid, char ret[static PROC_CGROUP_MAX])
+{
+	char parents[PROC_CGROUP_MAX];
+	struct proc_stat s;
+
+	if (proc_cgroup(pid, ret) < 0 || proc_stat(pid, &s) < 0)
+		return false;
+	return proc_cgroup(s.ppid, parents) < 0 || strcmp(parents, ret) != 0;
+}
+
+int bind_create(struct binding **ret, const struct api_bind *asked, struct err *err)
+{
+	char cgroup[PROC_CGROUP_MAX];
+	struct proc_stat s;
+	struct binding *b;
+	int r = proc_stat(asked->pid, &s);
+
+	if (r < 0 || s.state == 'Z')
+		return err_set(err, -ESRCH, "process %d is not there", asked->pid);
+	r = binding_create(&b, asked->container,
+		asked->container && own_cgroup(asked->pid, cgroup) ? cgroup : NULL, err);
+	if (r < 0)
+		return r;
+	b->pid = asked->pid;
+	b->start = s.start;
+	r = proc_exe(b->pid, &b->exe_dev, &b->exe_ino);
+	if (r < 0) {
+		binding_destroy(b);
+		return err_set_errno(err, r, "read the program of process %d", asked->pid);
+	}
+	*ret = b;
+	return 0;
+}
+
+void bind_undo(struct agent *a, struct promise *p)
+{
+	struct binding *b = p->binding;
+
+	enforce_unbind(a, p);
+	door_unlisten(b->listener);
+	while (b->tasks)
+		tasks_remove(&a->tasks, b->tasks);
+	p->binding = NULL;
+	binding_destroy(b);
+	if (p->state != RESV_HELD)
+		promise_event(p, RESV_EV_UNBIND);
+}
+
+static void bound(struct agent *a, struct commit *c, int r)
+{
+	struct door_call *call = c->context;
+	struct promise *p = promises_find(&a->promises, c->name);
+	struct change change = { agent_now_ms(), c->name, change_name(CHANGE_BOUND), c->why };
+
+	p->settled = true;
+	if (r < 0) {
+		if (p->binding)
+			bind_undo(a, p);
+		door_error(call, API_FAILED, c->name, c->err.text);
+		return;
+	}
+	agent_announce(a, &change);
+	fault_point("bind.reply");
+	if (p->binding)
+		calls_reply_reservation(call, p);
+	else
+		door_error(call, API_NOT_APPLICABLE, c->name, "the process ended meanwhile");
+}
+
+static struct commit *bind_commit(struct agent *a, const struct promise *p)
+{
+	const struct binding *b = p->binding;
+	struct commit *c = commit_create(a, COMMIT_BIND, p->request.name);
+
+	if (!c)
+		return NULL;
+	c->container = b->container ? strdup(b->container) : NULL;
+	c->cgroup = b->cgroup ? strdup(b->cgroup) : NULL;
+	if ((b->container && !c->container) || (b->cgroup && !c->cgroup)) {
+		commit_destroy(c);
+		return NULL;
+	}
+	c->binding = (struct store_binding){
+		.container = c->container,
+		.cgroup = c->cgroup,
+		.pid = b->pid,
+		.pid_start = b->start,
+		.exe_dev = b->exe_dev,
+		.exe_ino = b->exe_ino,
+		.by_attach = b->by_attach,
+	};
+	c->change = CHANGE_BOUND;
+	snprintf(c->why, sizeof(c->why), "process %d%s%.64s", b->pid,
+		b->container ? " of container " : "", b->container ? b->container : "");
+	return c;
+}
+
+int bind_tie(struct agent *a, struct promise *p, struct binding *b, commit_done_fn *done,
+	void *context, struct err *err)
+{
+	struct commit *c;
+	int r;
+
+	p->binding = b;
+	r = tasks_add(&a->tasks, p, b->pid);
+	if (r == -EBUSY)
+		r = err_set(err, -EBUSY, "process %d holds another reservation already", b->pid);
+	else if (r < 0)
+		r = err_set(err, r, "process %d is not there", b->pid);
+	if (r == 0)
+		r = bind_prepare(a, p, err);
+	c = r == 0 ? bind_commit(a, p) : NULL;
+	if (!c) {
+		bind_undo(a, p);
+		return r < 0 ? r : err_set(err, -ENOMEM, "taktd is out of memory");
+	}
+	promise_event(p, RESV_EV_BIND);
+	p->settled = false;
+	fault_point("bind.tied");
+	c->done = done;
+	c->context = context;
+	commit_start(c);
+	return 0;
+}
+
+void bind_refuse_held(struct door_call *call, const struct promise *p)
+{
+	const struct binding *b = p->binding;
+	char text[PROMISE_REASON_MAX];
+
+	if (p->state == RESV_DRAINING)
+		snprintf(text, sizeof(text), "it is being released: reserve it again first");
+	else if (!b)
+		snprintf(text, sizeof(text), "it is being changed at this moment: ask again");
+	else
+		snprintf(text, sizeof(text),
+			"held by %s%.64s (process %d): stop that first, or make "
+			"another reservation",
+			b->container ? "container " : "another program",
+			b->container ? b->container : "", b->pid);
+	door_error(call, API_BUSY, p->request.name, text);
+}
+
+enum api_error bind_error(int code)
+{
+	return code == -EBUSY ? API_BUSY : code == -ENOMEM ? API_FAILED : API_NOT_APPLICABLE;
+}
+
+void call_bind(struct agent *a, struct door_call *call)
+{
+	struct api_bind asked;
+	struct binding *b = NULL;
+	struct err err = ERR_NULL;
+	struct promise *p;
+	int r;
+
+	if (api_bind_decode(call->message.parameters, &asked, &err) < 0) {
+		door_error(call, API_BAD_ARGUMENT, NULL, err.text);
+		return;
+	}
+	p = calls_find(call, asked.name);
+	if (!p)
+		return;
+	/* The same again: an answer was lost. */
+	if (p->settled && p->binding && p->binding->pid == asked.pid &&
+		!proc_gone(asked.pid, p->binding->start)) {
+		calls_reply_reservation(call, p);
+		return;
+	}
+	if (!p->settled || p->state != RESV_HELD) {
+		bind_refuse_held(call, p);
+		return;
+	}
+	if (a->events_why[0]) {
+		door_error(call, API_NOT_APPLICABLE, asked.name, a->events_why);
+		return;
+	}
+	r = bind_create(&b, &asked, &err);
+	if (r == 0)
+		r = bind_tie(a, p, b, bound, call, &err);
+	if (r < 0)
+		door_error(call, bind_error(r), asked.name, err.text);
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/agent/commit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "api/encode.h"
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "node/agent/agent.h"
+#include "node/cdi/cdi.h"
+
+struct commit *commit_create(struct agent *a, enum commit_kind kind, const char *name)
+{
+	struct commit *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->kind = kind;
+	c->agent = a;
+	snprintf(c->name, sizeof(c->name), "%s", name);
+	return c;
+}
+
+void commit_destroy(struct commit *c)
+{
+	if (!c)
+		return;
+	free(c->document);
+	free(c->container);
+	free(c->cgroup);
+	json_decref(c->history);
+	free(c);
+}
+
+/* The promise first, then what follows from it: a crash in between is mended by recovery. */
+static int work_reserve(struct commit *c, const struct change *row)
+{
+	struct agent *a = c->agent;
+	char own_dir[CONFIG_PATH_MAX];
+	struct cdi_spec spec = {
+		.name = c->name,
+		.socket = a->config.socket,
+		.hook_path = a->config.hook,
+		.resv_socket_dir = own_dir,
+	};
+	int r;
+
+	config_own_dir(&a->config, c->name, own_dir);
+	c->resv.document = c->document;
+	if (mkdir(own_dir, 0755) < 0 && errno != EEXIST)
+		return err_set_errno(&c->err, errno, "make %s", own_dir);
+	r = store_reserve(a->store, &c->resv, row, &c->err);
+	fault_point("commit.reserve.stored");
+	if (r < 0)
+		return r;
+	r = cdi_spec_write(a->config.cdi_dir, &spec, &c->err);
+	fault_point("commit.reserve.cdi");
+	if (r < 0) {
+		struct change undone = { agent_now_ms(), c->name, change_name(CHANGE_RELEASED),
+			c->err.text };
+
+		store_release(a->store, c->name, &undone, NULL);
+	}
+	return r;
+}
+
+static int work_release(struct commit *c, const struct change *row)
+{
+	struct agent *a = c->agent;
+	char own_dir[CONFIG_PATH_MAX];
+	int r = store_release(a->store, c->name, row, &c->err);
+
+	fault_point("commit.release.stored");
+	if (r < 0 && r != -ENOENT)
+		return r;
+	config_own_dir(&a->config, c->name, own_dir);
+	rmdir(own_dir);
+	r = cdi_spec_remove(a->config.cdi_dir, a->config.socket, c->name, &c->err);
+	fault_point("commit.release.cdi");
+	return r;
+}
+
+static int collect_change(void *context, const struct change *change)
+{
+	struct commit *c = context;
+
+	return json_array_append_new(c->history, api_change_encode(change)) < 0 ? -ENOMEM : 0;
+}
+
+static int work_history(struct commit *c)
+{
+	c->history = json_array();
+	if (!c->history)
+		return err_set(&c->err, -ENOMEM, "out of memory");
+	return store_history(c->agent->store, c->name, collect_change, c, &c->err);
+}
+
+/* In the worker: touches the store, the CDI folder and the commit; of the agent, what is fixed. */
+static int work(struct commit *c)
+{
+	struct store *s = c->agent->store;
+	struct change change = { agent_now_ms(), c->name, change_name(c->change), c->why };
+	const struct change *row = c->change ? &change : NULL;
+
+	switch (c->kind) {
+	case COMMIT_RESERVE:
+		return work_reserve(c, row);
+	case COMMIT_RELEASE:
+		return work_release(c, row);
+	case COMMIT_BIND:
+		return store_bind(s, c->name, &c->binding, row, &c->err);
+	case COMMIT_UNBIND:
+		return store_unbind(s, c->name, row, &c->err);
+	case COMMIT_ATTACH:
+		return store_attach(s, c->name, c->thread.tid, c->thread.start, row, &c->err);
+	case COMMIT_DETACH:
+		return store_detach(s, c->name, c->thread.tid, row, &c->err);
+	case COMMIT_CHANGE:
+		return store_change(s, &change, &c->err);
+	case COMMIT_HISTORY:
+		return work_history(c);
+	default:
+		return err_set(&c->err, -EINVAL, "no such commit: a fault of taktd");
+	}
+}
+
+static void finish(struct commit *c, int r)
+{
+	struct agent *a = c->agent;
+
+	if (r < 0 && !c->done)
+		agent_log("%s: not written to disk: %s", c->name, c->err.text);
+	if (c->done)
+		c->done(a, c, r);
+	commit_destroy(c);
+}
+
+static void run_in_worker(uv_work_t *req)
+{
+	struct agent *a = container_of(req, struct agent, commits.work);
+	struct commit *c = a->commits.first;
+
+	fault_point("commit.begin");
+	c->result = work(c);
+	fault_point("commit.end");
+}
+
+static void next(struct agent *a);
+
+static void after_work(uv_work_t *req, int status)
+{
+	struct agent *a = container_of(req, struct agent, commits.work);
+	struct commit *c = a->commits.first;
+
+	a->commits.busy = false;
+	a->commits.first = c->next;
+	if (!a->commits.first)
+		a->commits.last = NULL;
+	finish(c, status < 0 ? err_set(&c->err, status, "taktd is ending") : c->result);
+	next(a);
+}
+
+static void next(struct agent *a)
+{
+	if (a->commits.busy || !a->commits.first)
+		return;
+	a->commits.busy = true;
+	if (uv_queue_work(&a->loop, &a->commits.work, run_in_worker, after_work) < 0)
+		abort(); /* only without a callback */
+}
+
+void commit_start(struct commit *c)
+{
+	struct commits *all = &c->agent->commits;
+
+	if (all->last)
+		all->last->next = c;
+	else
+		all->first = c;
+	all->last = c;
+	next(c->agent);
+}

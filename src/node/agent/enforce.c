@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Makes the kernel hold and run what is promised. Bandwidth moves between the placeholders and
+ * the threads of containers: a thread first gets its own beside the placeholder's, so that in
+ * between nobody else can take it; only where the machine is too full for both, the placeholder
+ * shrinks first. What the kernel refuses for now is tried again by a timer that runs only then.
+ */
+#include "node/agent/agent.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "core/model/plan.h"
+#include "node/kernel/sched.h"
+#include "node/monitor/proc.h"
+
+#define RETRY_FIRST_MS 1
+#define RETRY_MAX_MS 1000
+/* Threads of one container that are looked at; more than any pid limit in use. */
+#define THREADS_LOOKED_AT 32768
+
+static struct kern *kern_of(const struct agent *a, const struct promise *p)
+{
+	return a->kerns[p->placement];
+}
+
+static bool carries(const struct agent *a, const struct promise *p)
+{
+	const struct kern *k = kern_of(a, p);
+
+	return k && k->ops->thread_carries;
+}
+
+int enforce_bind(struct agent *a, struct promise *p, struct err *err)
+{
+	struct kern *k = kern_of(a, p);
+	struct kern_container c = { p->binding->pid, p->binding->cgroup, p->request.dl,
+		p->request.cores };
+
+	if (!k || p->n_admitted == 0)
+		return err_set(err, -ENOTSUP, "%s", p->trouble);
+	return k->ops->bind(k, &c, err);
+}
+
+void enforce_unbind(struct agent *a, struct promise *p)
+{
+	struct kern *k = kern_of(a, p);
+	struct kern_container c = { p->binding->pid, p->binding->cgroup, p->request.dl,
+		p->request.cores };
+
+	if (k)
+		k->ops->unbind(k, &c);
+}
+
+static bw_t promised_and_not_running(const struct agent *a)
+{
+	bw_t sum = { 0 };
+
+	for (const struct promise *p = a->promises.first; p; p = p->next) {
+		unsigned idle = p->request.cores;
+
+		if (p->placement == PLACEMENT_PINNED || p->n_admitted == 0)
+			continue;
+		for (unsigned i = 0; i < p->n_threads; i++)
+			if (p->threads[i].on && carries(a, p))
+				idle--;
+		sum.q20 += idle * promise_server_bandwidth(p).q20;
+	}
+	return sum;
+}
+
+int enforce_hold(struct agent *a)
+{
+	int r;
+
+	if (a->probe.unlimited)
+		return 0;
+	a->holder_wish = promised_and_not_running(a);
+	r = holder_set(a->holder, a->holder_wish);
+	if (r == 0)
+		return 0;
+	holder_set(a->holder, holder_limit(a->holder));
+	enforce_start_retry(a);
+	return r;
+}
+
+static void retry(uv_timer_t *timer)
+{
+	struct agent *a = container_of(timer, struct agent, retry);
+	unsigned waited = a->retry_ms;
+
+	a->retry_ms = 0;
+	for (struct promise *p = a->promises.first; p; p = p->next)
+		if (p->trouble[0] && p->binding)
+			enforce_threads(a, p);
+	enforce_hold(a);
+	if (a->retry_ms) {
+		a->retry_ms = 2 * waited < RETRY_MAX_MS ? 2 * waited : RETRY_MAX_MS;
+		uv_timer_start(&a->retry, retry, a->retry_ms, 0);
+	}
+}
+
+void enforce_start_retry(struct agent *a)
+{
+	if (a->retry_ms)
+		return;
+	a->retry_ms = RETRY_FIRST_MS;
+	uv_timer_start(&a->retry, retry, a->retry_ms, 0);
+}
+
+static struct kern_thread kern_thread_of(const struct promise *p, pid_t tid, int cpu)
+{
+	return (struct kern_thread){
+		.tid = tid,
+		.dl = p->request.dl,
+		.reclaim = p->request.reclaim,
+		.cpu = cpu,
+	};
+}
+
+static int turn_on(struct agent *a, struct promise *p, struct promise_thread *t)
+{
+	struct kern *k = kern_of(a, p);
+	struct kern_thread kt = kern_thread_of(p, t->tid, t->cpu);
+	uint64_t share = promise_server_bandwidth(p).q20;
+	int r = k->ops->thread_on(k, &kt);
+
+	if (r == -EBUSY && k->ops->thread_carries && !a->probe.unlimited) {
+		uint64_t held = holder_held(a->holder).q20;
+
+		holder_set(a->holder, (bw_t){ held > share ? held - share : 0 });
+		r = k->ops->thread_on(k, &kt);
+	}
+	t->on = r == 0;
+	return r;
+}
+
+static void announce_thread(
+	struct agent *a, const struct promise *p, enum change_kind kind, pid_t tid)
+{
+	char why[64];
+	struct change c = { agent_now_ms(), p->request.name, change_name(kind), why };
+
+	snprintf(why, sizeof(why), "thread %d", tid);
+	agent_announce(a, &c);
+}
+
+/* Says it once, not at each retry. */
+static void set_trouble(struct agent *a, struct promise *p, const char *text)
+{
+	struct change c = { agent_now_ms(), p->request.name, change_name(CHANGE_TROUBLE), text };
+
+	if (strcmp(p->trouble, text) == 0)
+		return;
+	snprintf(p->trouble, sizeof(p->trouble), "%s", text);
+	if (*text)
+		agent_announce(a, &c);
+}
+
+static void update_state(struct promise *p)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < p->n_threads; i++)
+		any |= p->threads[i].on;
+	if (any && p->state == RESV_BOUND)
+		promise_event(p, RESV_EV_THREAD);
+	if (!any && p->state == RESV_ACTIVE)
+		promise_event(p, RESV_EV_IDLE);
+}
+
+static void drop(struct promise *p, size_t index)
+{
+	p->n_threads--;
+	memmove(&p->threads[index], &p->threads[index + 1],
+		(p->n_threads - index) * sizeof(p->threads[0]));
+}
+
+void enforce_forget(struct agent *a, struct promise *p, size_t index)
+{
+	struct promise_thread t = p->threads[index];
+	struct kern *k = kern_of(a, p);
+	struct proc_stat s;
+
+	/* The number may belong to a stranger by now. */
+	if (t.on && k && proc_thread_stat(t.pid, t.tid, &s) == 0 && s.start == t.start)
+		k->ops->thread_off(k, t.tid);
+	drop(p, index);
+	enforce_hold(a);
+	update_state(p);
+	announce_thread(a, p, CHANGE_THREAD_OFF, t.tid);
+}
+
+void enforce_stop(struct agent *a, struct promise *p)
+{
+	while (p->n_threads > 0)
+		enforce_forget(a, p, p->n_threads - 1);
+	set_trouble(a, p, "");
+}
+
+/* The candidates for the plan: threads of all processes of the binding, and those by hand. */
+struct candidates {
+	struct agent *agent;
+	struct promise *promise;
+	struct plan_thread *threads;
+	pid_t *pids;
+	size_t n, capacity;
+	pid_t pid;
+};
+
+static bool grow(struct candidates *c)
+{
+	size_t more = c->capacity ? 2 * c->capacity : 16;
+	void *threads = realloc(c->threads, more * sizeof(*c->threads));
+	void *pids;
+
+	if (threads)
+		c->threads = threads;
+	pids = threads ? realloc(c->pids, more * sizeof(*c->pids)) : NULL;
+	if (!pids)
+		return false;
+	c->pids = pids;
+	c->capacity = more;
+	return true;
+}
+
+/* A CPU of the promise that none of its threads has; pinned only. */
+static int free_cpu(const struct promise *p)
+{
+	for (unsigned i = 0; i < p->n_admitted && p->placement == PLACEMENT_PINNED; i++) {
+		bool taken = false;
+
+		for (unsigned k = 0; k < p->n_threads; k++)
+			taken |= p->threads[k].cpu == p->cpus[i];
+		if (!taken)
+			return p->cpus[i];
+	}
+	return -1;
+}
+
+/* The kernel's word on one thread; a thread that an earlier agent put in is taken over. */
+static bool is_on(struct candidates *c, const struct proc_stat *s)
+{
+	struct promise *p = c->promise;
+	struct kern *k = kern_of(c->agent, p);
+	struct promise_thread *known = promise_thread(p, s->pid);
+	unsigned choices = p->placement == PLACEMENT_PINNED ? p->n_admitted : 1;
+
+	for (unsigned i = 0; i < choices; i++) {
+		int cpu = known ? known->cpu : p->cpus[i];
+		struct kern_thread kt = kern_thread_of(p, s->pid, cpu);
+		bool on = k->ops->thread_is_on(k, &kt);
+
+		if (known) {
+			known->on = on;
+			return on;
+		}
+		if (on && p->n_threads < p->request.cores)
+			p->threads[p->n_threads++] = (struct promise_thread){
+				.pid = c->pid,
+				.tid = s->pid,
+				.start = s->start,
+				.on = true,
+				.cpu = cpu,
+			};
+		if (on)
+			return true;
+	}
+	return false;
+}
+
+static int add_candidate(void *context, pid_t tid)
+{
+	struct candidates *c = context;
+	const struct binding *b = c->promise->binding;
+	struct promise_thread *known = promise_thread(c->promise, tid);
+	struct plan_thread *t;
+	struct proc_stat s;
+
+	if (c->n >= THREADS_LOOKED_AT || (c->n == c->capacity && !grow(c)))
+		return -ENOMEM;
+	if (proc_thread_stat(c->pid, tid, &s) < 0 || s.state == 'Z' || s.state == 'X')
+		return 0;
+	t = &c->threads[c->n];
+	*t = (struct plan_thread){
+		.tid = tid,
+		.main = tid == c->pid && c->pid == b->pid && b->running,
+		.by_hand = known && known->by_hand,
+		.on = is_on(c, &s),
+	};
+	memcpy(t->name, s.comm, sizeof(t->name));
+	c->pids[c->n++] = c->pid;
+	return 0;
+}
+
+static void collect(struct candidates *c)
+{
+	const struct promise *p = c->promise;
+	const struct binding *b = p->binding;
+	bool rule = b->running && !b->by_attach;
+
+	for (const struct task *t = b->tasks; t; t = t->next) {
+		c->pid = t->pid;
+		if (rule && p->request.threads == THREADS_MAIN) {
+			if (t->pid == b->pid)
+				add_candidate(c, t->pid);
+		} else if (rule || c->agent->recovering) {
+			proc_each_thread(t->pid, add_candidate, c);
+		}
+	}
+	/* Those by hand that are not among them yet. */
+	for (unsigned i = 0; i < p->n_threads; i++) {
+		bool there = false;
+
+		for (size_t k = 0; k < c->n; k++)
+			there |= c->threads[k].tid == p->threads[i].tid;
+		c->pid = p->threads[i].pid;
+		if (!there)
+			add_candidate(c, p->threads[i].tid);
+	}
+}
+
+static void forget_dead(struct agent *a, struct promise *p)
+{
+	for (unsigned i = p->n_threads; i-- > 0;)
+		if (proc_thread_gone(p->threads[i].pid, p->threads[i].tid))
+			enforce_forget(a, p, i);
+}
+
+static void step_off(struct agent *a, struct promise *p, pid_t tid)
+{
+	struct kern *k = kern_of(a, p);
+
+	for (unsigned i = 0; i < p->n_threads; i++)
+		if (p->threads[i].tid == tid) {
+			enforce_forget(a, p, i);
+			return;
+		}
+	k->ops->thread_off(k, tid);
+}
+
+/* Returns what the kernel said. */
+static int step_on(struct agent *a, struct promise *p, pid_t pid, pid_t tid)
+{
+	struct promise_thread *t = promise_thread(p, tid);
+	struct proc_stat s;
+	int r;
+
+	if (!t) {
+		if (p->n_threads == p->request.cores || proc_thread_stat(pid, tid, &s) < 0)
+			return 0;
+		t = &p->threads[p->n_threads];
+		*t = (struct promise_thread){
+			.pid = pid, .tid = tid, .start = s.start, .cpu = free_cpu(p)
+		};
+		p->n_threads++;
+	}
+	r = turn_on(a, p, t);
+	if (r == 0)
+		announce_thread(a, p, CHANGE_THREAD_ON, tid);
+	if (r < 0 && !t->by_hand)
+		drop(p, t - p->threads);
+	return r == -ESRCH ? 0 : r;
+}
+
+void enforce_threads(struct agent *a, struct promise *p)
+{
+	struct candidates c = { .agent = a, .promise = p };
+	struct resv_request rule = p->request;
+	cleanup_free struct plan_step *steps = NULL;
+	char trouble[PROMISE_REASON_MAX] = "";
+	size_t n = 0;
+
+	if (!p->binding || !kern_of(a, p))
+		return;
+	forget_dead(a, p);
+	collect(&c);
+	if (!p->binding->running || p->binding->by_attach)
+		rule.threads = THREADS_ATTACH;
+	steps = calloc(c.n + 1, sizeof(*steps));
+	if (steps)
+		n = plan_threads(&rule, c.threads, c.n, steps);
+	for (size_t i = 0; i < n; i++) {
+		pid_t tid = c.threads[steps[i].thread].tid;
+		int r = 0;
+
+		if (steps[i].kind == PLAN_THREAD_OFF)
+			step_off(a, p, tid);
+		else
+			r = step_on(a, p, c.pids[steps[i].thread], tid);
+		if (r < 0)
+			snprintf(trouble, sizeof(trouble), "thread %d is not under it: %s", tid,
+				sched_reason(r));
+	}
+	free(c.threads);
+	free(c.pids);
+	enforce_hold(a);
+	update_state(p);
+	set_trouble(a, p, trouble);
+	if (trouble[0])
+		enforce_start_retry(a);
+}

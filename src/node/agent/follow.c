@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Follows the processes of containers by the kernel's events. Events may come late, in another
+ * order or not at all, so each is only a reason to look: what is done depends on /proc and on
+ * sched_getattr(2), never on the event's word.
+ */
+#include "node/agent/agent.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "core/model/plan.h"
+#include "node/agent/bind.h"
+#include "node/agent/door.h"
+#include "node/monitor/proc.h"
+
+static struct agent *agent_of(struct event_handler *h)
+{
+	return container_of(h, struct agent, handler);
+}
+
+/* Threads that begin or rename matter only to these two rules. */
+static bool follows_threads(const struct promise *p)
+{
+	return p->binding->running && !p->binding->by_attach &&
+	       (p->request.threads == THREADS_ALL || p->request.threads == THREADS_MATCH);
+}
+
+static void on_forked(struct event_handler *h, pid_t parent, pid_t pid, pid_t tid)
+{
+	struct agent *a = agent_of(h);
+	struct task *t = tasks_find(&a->tasks, pid == tid ? parent : pid);
+	struct promise *p = t ? t->promise : NULL;
+
+	if (!p)
+		return;
+	if (pid == tid)
+		tasks_add(&a->tasks, p, pid);
+	if (follows_threads(p) && p->n_threads < p->request.cores)
+		enforce_threads(a, p);
+}
+
+static bool in_cgroup(const char *path, const char *group)
+{
+	size_t n = strlen(group);
+
+	return strncmp(path, group, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+/* A process that came from outside (podman exec) is known by its cgroup. */
+static struct task *adopt_by_cgroup(struct agent *a, pid_t pid)
+{
+	char path[PROC_CGROUP_MAX];
+	bool read = false;
+
+	for (struct promise *p = a->promises.first; p; p = p->next) {
+		if (!p->binding || !p->binding->cgroup)
+			continue;
+		if (!read && proc_cgroup(pid, path) < 0)
+			return NULL;
+		read = true;
+		if (in_cgroup(path, p->binding->cgroup))
+			return tasks_add(&a->tasks, p, pid) == 0 ? tasks_find(&a->tasks, pid)
+								 : NULL;
+	}
+	return NULL;
+}
+
+static void on_execed(struct event_handler *h, pid_t pid)
+{
+	struct agent *a = agent_of(h);
+	struct task *t = tasks_find(&a->tasks, pid);
+
+	if (!t)
+		t = adopt_by_cgroup(a, pid);
+	if (!t)
+		return;
+	if (pid == t->promise->binding->pid)
+		t->promise->binding->running = true;
+	enforce_threads(a, t->promise);
+}
+
+static void on_named(
+	struct event_handler *h, pid_t pid, pid_t tid, const char name[THREAD_NAME_LEN])
+{
+	struct agent *a = agent_of(h);
+	struct task *t = tasks_find(&a->tasks, pid);
+	struct plan_thread thread = { .tid = tid };
+
+	if (!t || !follows_threads(t->promise) || t->promise->request.threads != THREADS_MATCH)
+		return;
+	memcpy(thread.name, name, sizeof(thread.name));
+	if (plan_wants(&t->promise->request, &thread) != !!promise_thread(t->promise, tid))
+		enforce_threads(a, t->promise);
+}
+
+void follow_unbind(struct agent *a, struct promise *p)
+{
+	struct binding *b = p->binding;
+	struct commit *commit = commit_create(a, COMMIT_UNBIND, p->request.name);
+	struct change change = { agent_now_ms(), p->request.name, change_name(CHANGE_UNBOUND),
+		"its processes have ended" };
+
+	enforce_stop(a, p);
+	while (b->tasks)
+		tasks_remove(&a->tasks, b->tasks);
+	enforce_unbind(a, p);
+	door_unlisten(b->listener);
+	p->binding = NULL;
+	binding_destroy(b);
+	promise_event(p, RESV_EV_UNBIND);
+	enforce_hold(a);
+	agent_announce(a, &change);
+	if (!commit)
+		return; /* the store is mended by recovery: the process is gone there too */
+	commit->change = CHANGE_UNBOUND;
+	snprintf(commit->why, sizeof(commit->why), "%s", change.why);
+	commit_start(commit);
+}
+
+static void on_exited(struct event_handler *h, pid_t pid, pid_t tid)
+{
+	struct agent *a = agent_of(h);
+	struct task *t = tasks_find(&a->tasks, pid);
+	struct promise *p = t ? t->promise : NULL;
+
+	if (!p)
+		return;
+	for (unsigned i = 0; i < p->n_threads; i++)
+		if (p->threads[i].tid == tid && proc_thread_gone(pid, tid)) {
+			enforce_forget(a, p, i);
+			if (follows_threads(p))
+				enforce_threads(a, p);
+			break;
+		}
+	if (!proc_gone(pid, t->start))
+		return;
+	tasks_remove(&a->tasks, t);
+	if (p->binding->n_tasks == 0 && p->state != RESV_DRAINING)
+		follow_unbind(a, p);
+}
+
+struct search {
+	struct agent *agent;
+	struct promise *promise;
+	size_t added;
+};
+
+static int find_member(void *context, pid_t pid)
+{
+	struct search *s = context;
+	struct binding *b = s->promise->binding;
+	char path[PROC_CGROUP_MAX];
+	struct task *parent;
+	struct proc_stat stat;
+
+	if (tasks_find(&s->agent->tasks, pid) || proc_stat(pid, &stat) < 0 || stat.state == 'Z')
+		return 0;
+	parent = tasks_find(&s->agent->tasks, stat.ppid);
+	if ((parent && parent->promise == s->promise) ||
+		(b->cgroup && proc_cgroup(pid, path) == 0 && in_cgroup(path, b->cgroup)))
+		s->added += tasks_add(&s->agent->tasks, s->promise, pid) == 0;
+	return 0;
+}
+
+bool follow_find(struct agent *a, struct promise *p)
+{
+	struct search s = { .agent = a, .promise = p };
+	struct task *next;
+
+	for (struct task *t = p->binding->tasks; t; t = next) {
+		next = t->next;
+		if (proc_gone(t->pid, t->start))
+			tasks_remove(&a->tasks, t);
+	}
+	/* Until no process has a parent that was just found. */
+	do {
+		s.added = 0;
+		proc_each_process(find_member, &s);
+	} while (s.added > 0);
+	return p->binding->n_tasks > 0;
+}
+
+static void on_lost(struct event_handler *h)
+{
+	struct agent *a = agent_of(h);
+	struct promise *next;
+
+	agent_log("events of the kernel were lost: looking at every container again");
+	for (struct promise *p = a->promises.first; p; p = next) {
+		next = p->next;
+		if (!p->binding || p->state == RESV_DRAINING)
+			continue;
+		if (!follow_find(a, p)) {
+			follow_unbind(a, p);
+			continue;
+		}
+		bind_check_running(p->binding);
+		enforce_threads(a, p);
+	}
+}
+
+void follow_init(struct agent *a)
+{
+	a->handler = (struct event_handler){
+		.forked = on_forked,
+		.execed = on_execed,
+		.named = on_named,
+		.exited = on_exited,
+		.lost = on_lost,
+	};
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Reserve and Release. A promise is counted, then held in the kernel, then written to disk, and
+ * only then said; it ends the other way round.
+ */
+#include "node/agent/calls.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/params.h"
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "core/document/document.h"
+#include "node/agent/agent.h"
+#include "node/cdi/cdi.h"
+
+static void reply_reserved(struct door_call *call, const struct promise *p)
+{
+	char device[sizeof(CDI_KIND) + RESV_NAME_MAX + 2];
+
+	snprintf(device, sizeof(device), "%s=%s", CDI_KIND, p->request.name);
+	door_reply(call, json_pack("{s:o, s:s}", "reservation", calls_encode(call->agent, p),
+				 "device", device));
+}
+
+/* Nothing of the promise is left afterwards. */
+static void undo(struct agent *a, struct promise *p)
+{
+	room_give_back(a, p);
+	promises_remove(&a->promises, p);
+	enforce_hold(a);
+	promise_destroy(p);
+}
+
+static void reserved(struct agent *a, struct commit *c, int r)
+{
+	struct door_call *call = c->context;
+	struct promise *p = promises_find(&a->promises, c->name);
+	struct change change = { agent_now_ms(), c->name, change_name(CHANGE_RESERVED), c->why };
+
+	if (r < 0) {
+		undo(a, p);
+		door_error(call, API_FAILED, c->name, c->err.text);
+		return;
+	}
+	p->settled = true;
+	agent_announce(a, &change);
+	fault_point("reserve.reply");
+	reply_reserved(call, p);
+}
+
+static struct commit *reserve_commit(struct agent *a, const struct promise *p)
+{
+	struct commit *c = commit_create(a, COMMIT_RESERVE, p->request.name);
+	cleanup_json json_t *document = document_to_json(&p->request);
+
+	if (c && document)
+		c->document = json_dumps(document, JSON_COMPACT);
+	if (!c || !c->document) {
+		commit_destroy(c);
+		return NULL;
+	}
+	c->resv = (struct store_resv){
+		.placement = p->placement,
+		.test = p->test,
+		.reason = p->reason,
+		.created_ms = p->created_ms,
+	};
+	memcpy(c->resv.name, p->request.name, sizeof(c->resv.name));
+	c->resv.has_bound = room_bound(a, p, &c->resv.bound_ns);
+	c->change = CHANGE_RESERVED;
+	snprintf(c->why, sizeof(c->why), "%s", p->reason);
+	return c;
+}
+
+static void refuse(struct agent *a, struct door_call *call, const char *name, const char *reason)
+{
+	struct change change = { agent_now_ms(), name, change_name(CHANGE_REFUSED), reason };
+
+	agent_announce(a, &change);
+	door_error(call, API_DOES_NOT_FIT, name, reason);
+}
+
+/* Who took what admission counted as free; there is somebody, or the kernel grants less. */
+static void explain_busy(struct agent *a, char *ret, size_t size)
+{
+	room_refresh_foreign(a);
+	if (a->foreign.n)
+		snprintf(ret, size,
+			"%.2f CPU of deadline bandwidth is held by other programs (first: %s, "
+			"process %d): end them or ask for less",
+			(double)a->foreign.sum.q20 / BW_ONE_CPU, a->foreign.threads[0].name,
+			a->foreign.threads[0].pid);
+	else
+		snprintf(ret, size, "the kernel grants less than it did: see `takt doctor`");
+}
+
+/* Counts it and has the kernel hold it; a no is answered here. */
+static bool take(struct agent *a, struct door_call *call, struct promise *p)
+{
+	char reason[PROMISE_REASON_MAX];
+
+	room_refresh_foreign(a);
+	if (!room_take(a, p)) {
+		refuse(a, call, p->request.name, p->reason);
+		promise_destroy(p);
+		return false;
+	}
+	if (promises_add(&a->promises, p, NULL) < 0) {
+		room_give_back(a, p);
+		promise_destroy(p);
+		door_error(call, API_FAILED, NULL, "taktd is out of memory");
+		return false;
+	}
+	if (enforce_hold(a) == 0)
+		return true;
+	/* The whole wish may be short for an older reason; then nothing new is promised. */
+	explain_busy(a, reason, sizeof(reason));
+	refuse(a, call, p->request.name, reason);
+	undo(a, p);
+	return false;
+}
+
+static void reserve(struct agent *a, struct door_call *call, struct resv_request *request)
+{
+	struct commit *c;
+	struct promise *p;
+
+	if (promise_create(&p, request, NULL) < 0) {
+		door_error(call, API_FAILED, NULL, "taktd is out of memory");
+		return;
+	}
+	p->created_ms = agent_now_ms();
+	if (!take(a, call, p))
+		return;
+	fault_point("reserve.held");
+	c = reserve_commit(a, p);
+	if (!c) {
+		undo(a, p);
+		door_error(call, API_FAILED, NULL, "taktd is out of memory");
+		return;
+	}
+	c->done = reserved;
+	c->context = call;
+	commit_start(c);
+}
+
+static void reserve_again(
+	struct door_call *call, const struct promise *p, const struct resv_request *request)
+{
+	if (!p->settled || p->state == RESV_DRAINING)
+		door_error(call, API_BUSY, p->request.name,
+			"it is being changed at this moment: ask again");
+	else if (resv_request_equal(&p->request, request))
+		reply_reserved(call, p);
+	else
+		door_error(call, API_EXISTS, p->request.name,
+			"another reservation has this name: release it first, or use another name");
+}
+
+void call_reserve(struct agent *a, struct door_call *call)
+{
+	struct document_faults faults = DOCUMENT_FAULTS_NULL;
+	struct resv_request request = { 0 };
+	struct err err = ERR_NULL;
+	const json_t *document;
+	struct promise *p;
+	int r = api_document_decode(call->message.parameters, &document, &err);
+
+	if (r < 0) {
+		door_error(call, API_BAD_ARGUMENT, NULL, err.text);
+		return;
+	}
+	r = document_from_json(document, &request, &faults, &err);
+	if (r < 0) {
+		door_faults(call, err.text, faults.text, faults.n);
+		document_faults_fini(&faults);
+		return;
+	}
+	p = promises_find(&a->promises, request.name);
+	if (p)
+		reserve_again(call, p, &request);
+	else
+		reserve(a, call, &request);
+	resv_request_fini(&request);
+}
+
+static void released(struct agent *a, struct commit *c, int r)
+{
+	struct door_call *call = c->context;
+	struct promise *p = promises_find(&a->promises, c->name);
+	struct change change = { agent_now_ms(), c->name, change_name(CHANGE_RELEASED), c->why };
+
+	if (r < 0) {
+		/* Still on disk, so it still holds; recovery would say the same. */
+		p->state = RESV_HELD;
+		p->settled = true;
+		if (p->binding)
+			promise_event(p, RESV_EV_BIND);
+		enforce_threads(a, p);
+		door_error(call, API_FAILED, c->name, c->err.text);
+		return;
+	}
+	promise_event(p, RESV_EV_STOPPED);
+	if (p->binding) {
+		struct binding *b = p->binding;
+
+		while (b->tasks)
+			tasks_remove(&a->tasks, b->tasks);
+	}
+	room_give_back(a, p);
+	promises_remove(&a->promises, p);
+	promise_destroy(p);
+	enforce_hold(a);
+	agent_announce(a, &change);
+	fault_point("release.reply");
+	door_reply(call, NULL);
+}
+
+void call_release(struct agent *a, struct door_call *call)
+{
+	struct err err = ERR_NULL;
+	struct promise *p;
+	struct commit *c;
+	const char *name;
+
+	if (api_name_decode(call->message.parameters, true, &name, &err) < 0) {
+		door_error(call, API_BAD_ARGUMENT, NULL, err.text);
+		return;
+	}
+	p = calls_find(call, name);
+	if (!p)
+		return;
+	c = commit_create(a, COMMIT_RELEASE, name);
+	if (!p->settled || p->state == RESV_DRAINING || !c) {
+		commit_destroy(c);
+		door_error(call, API_BUSY, name, "it is being changed at this moment: ask again");
+		return;
+	}
+	promise_event(p, RESV_EV_RELEASE);
+	p->settled = false;
+	enforce_stop(a, p);
+	fault_point("release.stopped");
+	if (p->binding) {
+		door_unlisten(p->binding->listener);
+		p->binding->listener = NULL;
+		enforce_unbind(a, p);
+	}
+	c->change = CHANGE_RELEASED;
+	snprintf(c->why, sizeof(c->why), "asked for by process %d", call->pid);
+	c->done = released;
+	c->context = call;
+	commit_start(c);
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * taktd: from the options to the loop and back. The order of start() is the order in which things
+ * depend on each other; stop() goes the other way.
+ */
+#include "node/agent/agent.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "node/agent/door.h"
+#include "node/agent/notify.h"
+#include "node/kernel/sched.h"
+
+enum exit_code {
+	EXIT_USAGE = 64,
+	EXIT_FAULT = 70,
+	EXIT_NOT_PERMITTED = 77,
+};
+
+int64_t agent_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void agent_log(const char *format, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	fprintf(stderr, "taktd: %s\n", line);
+}
+
+void agent_announce(struct agent *a, const struct change *c)
+{
+	agent_log("%s: %s: %s", c->name, c->what, c->why);
+	door_publish(a->door, c);
+}
+
+static int read_boot_id(char *ret, size_t size, struct err *err)
+{
+	cleanup_file FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!f || !fgets(ret, size, f))
+		return err_set(err, -EIO, "read the boot id: is /proc mounted?");
+	ret[strcspn(ret, "\n")] = '\0';
+	return 0;
+}
+
+static int open_store(struct agent *a, struct err *err)
+{
+	struct store_opened opened;
+	char boot_id[64];
+	int r = read_boot_id(boot_id, sizeof(boot_id), err);
+
+	if (r == 0)
+		r = store_open(a->config.state_dir, boot_id, &a->store, &opened, err);
+	if (r < 0)
+		return r;
+	if (opened.set_aside[0]) {
+		snprintf(a->boot_note, sizeof(a->boot_note),
+			"the store could not be read (%.200s) and was set aside as %.200s; a new one was begun",
+			opened.why, opened.set_aside);
+		agent_log("%s", a->boot_note);
+	}
+	if (opened.rebooted)
+		agent_log("the machine was started anew: reservations stay, containers are gone");
+	return 0;
+}
+
+/* Measuring takes a third of a second: once a boot. */
+static void measure_overrun(struct agent *a)
+{
+	cleanup_free char *known = NULL;
+	char text[64];
+
+	if (store_probe_get(a->store, "overrun", &known, NULL) == 0 && known &&
+		sscanf(known, "%" SCNu64 " %" SCNu64, &a->overrun.worst_ns,
+			&a->overrun.granularity_ns) == 2 &&
+		a->overrun.granularity_ns > 0)
+		return;
+	probe_overrun(a->probe.tick_ns, &a->overrun);
+	snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64, a->overrun.worst_ns,
+		a->overrun.granularity_ns);
+	store_probe_put(a->store, "overrun", text, NULL);
+}
+
+static int open_kernel(struct agent *a, struct err *err)
+{
+	int r;
+
+	probe_run(&a->probe);
+	if (!a->probe.deadline)
+		return err_set(err, -EPERM, "SCHED_DEADLINE cannot be set here: %s",
+			a->probe.deadline_why);
+	r = holder_create(&a->holder, cpus_count(&a->probe.root_domain), err);
+	if (r == 0)
+		r = a->probe.unlimited ? kern_pinned_create(&a->kerns[PLACEMENT_PINNED], err)
+				       : kern_shared_create(&a->kerns[PLACEMENT_SHARED],
+						 &a->probe.root_domain, err);
+	if (r == 0 && a->probe.rt_group_root[0])
+		r = kern_group_create(&a->kerns[PLACEMENT_GROUP], a->probe.rt_group_root, err);
+	return r;
+}
+
+static void on_events(uv_poll_t *poll, int status, int events)
+{
+	struct agent *a = container_of(poll, struct agent, events_poll);
+
+	event_source_read(a->events);
+}
+
+/* Without events no container can be followed: calls say so, doctor says why. */
+static void open_events(struct agent *a)
+{
+	struct err err = ERR_NULL;
+
+	follow_init(a);
+	if (event_source_open(&a->events, &a->handler, &err) < 0) {
+		snprintf(a->events_why, sizeof(a->events_why),
+			"containers cannot be followed on this machine: %.400s", err.text);
+		agent_log("%s", a->events_why);
+		return;
+	}
+	uv_poll_init(&a->loop, &a->events_poll, event_source_fd(a->events));
+	uv_poll_start(&a->events_poll, UV_READABLE, on_events);
+}
+
+/* The loop's thread keeps a promise of its own, so that it answers on an overloaded machine. */
+static void reserve_own(struct agent *a)
+{
+	struct dl_params own = { a->config.own_runtime_ns, a->config.own_period_ns,
+		a->config.own_period_ns };
+	int r = sched_set_deadline(0, &own, false);
+
+	if (r == 0)
+		return;
+	snprintf(a->own_why, sizeof(a->own_why), "%s", sched_reason(r));
+	agent_log("taktd has no reservation of its own and may answer late: %s", a->own_why);
+}
+
+static void on_stop(uv_signal_t *signal, int number)
+{
+	uv_stop(signal->loop);
+}
+
+static int start(struct agent *a, struct err *err)
+{
+	int r = open_store(a, err);
+
+	if (r == 0)
+		r = open_kernel(a, err);
+	if (r < 0)
+		return r;
+	measure_overrun(a);
+	open_events(a);
+	r = room_init(a, err);
+	if (r == 0)
+		r = door_open(a, &a->door, err);
+	if (r == 0)
+		r = recover(a, err);
+	if (r == 0)
+		reserve_own(a);
+	return r;
+}
+
+static void ignore_handle(uv_handle_t *handle, void *context)
+{
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+/* Threads of containers keep what they have: the next agent takes them over. */
+static void stop(struct agent *a)
+{
+	struct promise *next;
+
+	notify_send("STOPPING=1");
+	sched_set_normal(0);
+	for (struct promise *p = a->promises.first; p; p = p->next)
+		if (p->binding) {
+			door_unlisten(p->binding->listener);
+			p->binding->listener = NULL;
+		}
+	door_close(a->door);
+	while (a->commits.first)
+		uv_run(&a->loop, UV_RUN_ONCE);
+	uv_walk(&a->loop, ignore_handle, NULL);
+	uv_run(&a->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&a->loop);
+	for (struct promise *p = a->promises.first; p; p = next) {
+		next = p->next;
+		while (p->binding && p->binding->tasks)
+			tasks_remove(&a->tasks, p->binding->tasks);
+		room_give_back(a, p);
+		promises_remove(&a->promises, p);
+		promise_destroy(p);
+	}
+	door_free(a->door);
+	room_fini(a);
+	event_source_close(a->events);
+	for (enum placement i = 0; i < _PLACEMENT_MAX; i++)
+		kern_destroy(a->kerns[i]);
+	holder_destroy(a->holder);
+	store_close(a->store);
+}
+
+static void prepare_process(void)
+{
+	struct rlimit files;
+
+	signal(SIGPIPE, SIG_IGN);
+	/* One worker: changes are made one after the other anyway. */
+	setenv("UV_THREADPOOL_SIZE", "1", 1);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+static int exit_code(int r)
+{
+	return r == -EPERM || r == -EACCES ? EXIT_NOT_PERMITTED : EXIT_FAULT;
+}
+
+int main(int argc, char **argv)
+{
+	static struct agent agent;
+	enum config_answer answer;
+	struct err err = ERR_NULL;
+	int r = config_read(argc, argv, &agent.config, &answer, &err);
+
+	if (r < 0) {
+		agent_log("%s", err.text);
+		return EXIT_USAGE;
+	}
+	if (answer == CONFIG_DONE)
+		return 0;
+	prepare_process();
+	uv_loop_init(&agent.loop);
+	uv_timer_init(&agent.loop, &agent.retry);
+	uv_signal_init(&agent.loop, &agent.stop_term);
+	uv_signal_init(&agent.loop, &agent.stop_int);
+	uv_signal_start(&agent.stop_term, on_stop, SIGTERM);
+	uv_signal_start(&agent.stop_int, on_stop, SIGINT);
+	r = start(&agent, &err);
+	if (r == 0) {
+		agent_log("ready on %s", agent.config.socket);
+		notify_send("READY=1");
+		uv_run(&agent.loop, UV_RUN_DEFAULT);
+	} else {
+		agent_log("%s", err.text);
+	}
+	stop(&agent);
+	return r < 0 ? exit_code(r) : 0;
+}

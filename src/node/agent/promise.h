@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A promise: one reservation as the agent holds it, with who runs under it, and all of them by
+ * name. Used by every file of the agent.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "core/model/resv.h"
+
+#define PROMISE_REASON_MAX 256
+
+/* Who holds a reservation: a container or a program, with all processes that it has. */
+struct binding {
+	pid_t pid; /* its first process */
+	uint64_t start;
+	/* The program that pid ran when it was bound (a runtime's init); its own comes by exec. */
+	uint64_t exe_dev, exe_ino;
+	bool running; /* its own program has begun: the rule for threads holds from then on */
+	bool by_attach; /* threads were put in by hand; the rule for threads does not hold */
+	char *container; /* NULL: none given */
+	char *cgroup; /* NULL: none of its own */
+	struct task *tasks;
+	unsigned n_tasks;
+	struct listener *listener; /* its own socket */
+};
+
+/* A thread that holds a server. */
+struct promise_thread {
+	pid_t pid, tid;
+	uint64_t start;
+	bool by_hand;
+	bool on; /* false: asked for, and the kernel has not let it yet */
+	int cpu; /* pinned; else -1 */
+};
+
+struct promise {
+	struct promise *next, *previous;
+	struct resv_request request;
+	enum resv_state state;
+	enum placement placement;
+	bool settled; /* its last change is on disk; until then nobody else may change it */
+
+	/* What admission said; one id, or for `pinned` one and a CPU for each server. */
+	uint32_t *admit_ids;
+	int *cpus;
+	unsigned n_admitted;
+	const char *test;
+	char reason[PROMISE_REASON_MAX];
+	int64_t created_ms;
+
+	struct binding *binding; /* NULL: nobody holds it */
+	struct promise_thread *threads; /* room for request.cores */
+	unsigned n_threads;
+	char trouble[PROMISE_REASON_MAX]; /* "": none */
+};
+
+struct promises {
+	struct promise *first, *last;
+	size_t n;
+	void *by_name; /* tsearch(3) */
+};
+
+/* Takes over what `request` owns, on success only. Not yet among the promises. */
+int promise_create(struct promise **ret, struct resv_request *request, struct err *err);
+void promise_destroy(struct promise *p);
+
+int promises_add(struct promises *all, struct promise *p, struct err *err);
+void promises_remove(struct promises *all, struct promise *p);
+struct promise *promises_find(const struct promises *all, const char *name);
+
+/* Strings are copied. */
+int binding_create(
+	struct binding **ret, const char *container, const char *cgroup, struct err *err);
+void binding_destroy(struct binding *b);
+
+/* Moves the state; an event that the table does not have there is logged as our own fault. */
+void promise_event(struct promise *p, enum resv_event event);
+
+/* NULL where the thread holds no server of it. */
+struct promise_thread *promise_thread(const struct promise *p, pid_t tid);
+
+/* One server's bandwidth, as counted. */
+bw_t promise_server_bandwidth(const struct promise *p);

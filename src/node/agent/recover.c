@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Starting is always recovering: what the store says was promised, against what the kernel says is
+ * so. Events are already subscribed to, so that nothing that happens meanwhile is missed.
+ */
+#include "node/agent/bind.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "core/document/document.h"
+#include "node/agent/door.h"
+#include "node/cdi/cdi.h"
+#include "node/monitor/proc.h"
+
+struct recovery {
+	struct agent *agent;
+	int result;
+	struct err *err;
+};
+
+static const char *known_test(const char *name)
+{
+	for (enum admit_test t = ADMIT_TEST_NONE; name && t < _ADMIT_TEST_MAX; t++)
+		if (strcmp(admit_test_name(t), name) == 0)
+			return admit_test_name(t);
+	return admit_test_name(ADMIT_TEST_NONE);
+}
+
+static int load_binding(struct promise *p, const struct store_binding *from, struct err *err)
+{
+	int r = binding_create(&p->binding, from->container, from->cgroup, err);
+
+	if (r < 0)
+		return r;
+	p->binding->pid = from->pid;
+	p->binding->start = from->pid_start;
+	p->binding->exe_dev = from->exe_dev;
+	p->binding->exe_ino = from->exe_ino;
+	p->binding->by_attach = from->by_attach;
+	return 0;
+}
+
+static int load_promise(struct recovery *rec, const struct store_resv *from)
+{
+	struct agent *a = rec->agent;
+	struct resv_request request = { 0 };
+	struct err why = ERR_NULL;
+	struct promise *p;
+	cleanup_json json_t *document = json_loads(from->document, 0, NULL);
+	int r = document ? document_from_json(document, &request, NULL, &why) : -EINVAL;
+
+	/* A row of another version stays on disk: somebody was promised it. */
+	if (r < 0) {
+		agent_log("%s: its document in the store is not understood and left as it is: %s",
+			from->name, why.text);
+		return r == -ENOMEM ? err_set(rec->err, r, "out of memory") : 0;
+	}
+	r = promise_create(&p, &request, rec->err);
+	resv_request_fini(&request);
+	if (r < 0)
+		return r;
+	p->placement = from->placement;
+	p->test = known_test(from->test);
+	p->created_ms = from->created_ms;
+	p->settled = true;
+	snprintf(p->reason, sizeof(p->reason), "%s", from->reason ? from->reason : "");
+	if (from->binding.pid)
+		r = load_binding(p, &from->binding, rec->err);
+	if (r == 0)
+		r = promises_add(&a->promises, p, rec->err);
+	if (r < 0) {
+		promise_destroy(p);
+		return r;
+	}
+	if (room_retake(a, p, &why) < 0) {
+		snprintf(p->trouble, sizeof(p->trouble), "%.200s", why.text);
+		agent_log("%s: promised, but not to be kept now: %s", p->request.name, why.text);
+	}
+	return 0;
+}
+
+static int each_resv(void *context, const struct store_resv *from)
+{
+	struct recovery *rec = context;
+
+	rec->result = load_promise(rec, from);
+	return rec->result;
+}
+
+static int each_thread(void *context, const struct store_thread *from)
+{
+	struct recovery *rec = context;
+	struct promise *p = promises_find(&rec->agent->promises, from->name);
+	struct proc_stat s;
+	pid_t pid;
+
+	if (!p || p->n_threads == p->request.cores || proc_tgid(from->tid, &pid) < 0 ||
+		proc_thread_stat(pid, from->tid, &s) < 0 || s.start != from->start)
+		return 0;
+	p->threads[p->n_threads++] = (struct promise_thread){
+		.pid = pid,
+		.tid = from->tid,
+		.start = from->start,
+		.by_hand = true,
+		.cpu = p->placement == PLACEMENT_PINNED && p->n_admitted ? p->cpus[p->n_threads]
+									 : -1,
+	};
+	return 0;
+}
+
+/* The container as it is now; without a process left, the promise is free. */
+static void take_over(struct agent *a, struct promise *p)
+{
+	struct binding *b = p->binding;
+	struct err err = ERR_NULL;
+
+	promise_event(p, RESV_EV_BIND);
+	if (!proc_gone(b->pid, b->start))
+		tasks_add(&a->tasks, p, b->pid);
+	if (!follow_find(a, p)) {
+		follow_unbind(a, p);
+		return;
+	}
+	bind_check_running(b);
+	/* Of a first process that is gone, children are left: its program has run. */
+	if (!tasks_find(&a->tasks, b->pid))
+		b->running = true;
+	if (bind_prepare(a, p, &err) < 0) {
+		snprintf(p->trouble, sizeof(p->trouble), "%.200s", err.text);
+		agent_log("%s: %s", p->request.name, err.text);
+	}
+	enforce_threads(a, p);
+}
+
+static int write_cdi(struct agent *a, const struct promise *p, struct err *err)
+{
+	char folder[CONFIG_PATH_MAX];
+	struct cdi_spec spec = {
+		.name = p->request.name,
+		.socket = a->config.socket,
+		.hook_path = a->config.hook,
+		.resv_socket_dir = folder,
+	};
+
+	config_own_dir(&a->config, p->request.name, folder);
+	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+		return err_set_errno(err, errno, "make %s", folder);
+	return cdi_spec_write(a->config.cdi_dir, &spec, err);
+}
+
+static bool is_promised(void *context, const char *name)
+{
+	struct agent *a = context;
+
+	return promises_find(&a->promises, name);
+}
+
+int recover(struct agent *a, struct err *err)
+{
+	struct recovery rec = { .agent = a, .err = err };
+	struct promise *next;
+	struct err why = ERR_NULL;
+	int r = store_load(a->store, each_resv, each_thread, &rec, err);
+
+	if (r < 0)
+		return r;
+	a->recovering = true;
+	for (struct promise *p = a->promises.first; p; p = next) {
+		next = p->next;
+		if (p->binding)
+			take_over(a, p);
+	}
+	a->recovering = false;
+	if (enforce_hold(a) < 0)
+		agent_log("not all that is promised is held in the kernel yet: trying on");
+	for (struct promise *p = a->promises.first; p; p = p->next)
+		if (write_cdi(a, p, &why) < 0)
+			agent_log("%s: %s", p->request.name, why.text);
+	if (cdi_specs_sweep(a->config.cdi_dir, a->config.socket, is_promised, a, &why) < 0)
+		agent_log("%s", why.text);
+	if (a->promises.n)
+		agent_log("%zu reservation%s taken over", a->promises.n,
+			a->promises.n == 1 ? "" : "s");
+	return 0;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/agent/tasks.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+
+#include "node/agent/promise.h"
+#include "node/monitor/proc.h"
+
+static int compare_pids(const void *a, const void *b)
+{
+	const struct task *x = a, *y = b;
+
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+struct task *tasks_find(const struct tasks *all, pid_t pid)
+{
+	struct task key = { .pid = pid };
+	struct task *const *found = tfind(&key, &all->by_pid, compare_pids);
+
+	return found ? *found : NULL;
+}
+
+int tasks_add(struct tasks *all, struct promise *p, pid_t pid)
+{
+	struct binding *b = p->binding;
+	struct task *t = tasks_find(all, pid);
+	struct proc_stat s;
+
+	/* An entry under this number may be of a process that has ended since. */
+	if (t && proc_gone(pid, t->start)) {
+		tasks_remove(all, t);
+		t = NULL;
+	}
+	if (t)
+		return t->promise == p ? 0 : -EBUSY;
+	if (proc_stat(pid, &s) < 0)
+		return -ESRCH;
+	t = malloc(sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	*t = (struct task){ .pid = pid, .start = s.start, .promise = p, .next = b->tasks };
+	if (!tsearch(t, &all->by_pid, compare_pids)) {
+		free(t);
+		return -ENOMEM;
+	}
+	if (b->tasks)
+		b->tasks->previous = t;
+	b->tasks = t;
+	b->n_tasks++;
+	all->n++;
+	return 0;
+}
+
+void tasks_remove(struct tasks *all, struct task *t)
+{
+	struct binding *b = t->promise->binding;
+
+	tdelete(t, &all->by_pid, compare_pids);
+	if (t->previous)
+		t->previous->next = t->next;
+	else
+		b->tasks = t->next;
+	if (t->next)
+		t->next->previous = t->previous;
+	b->n_tasks--;
+	all->n--;
+	free(t);
+}

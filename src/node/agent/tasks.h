@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The processes that belong to a reservation, by process id. The agent's following of events
+ * lives on it: one look for every event of the machine.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct promise;
+
+struct task {
+	pid_t pid;
+	uint64_t start; /* clock ticks after boot */
+	struct promise *promise;
+	struct task *next, *previous; /* in its binding */
+};
+
+struct tasks {
+	void *by_pid; /* tsearch(3) */
+	size_t n;
+};
+
+struct task *tasks_find(const struct tasks *all, pid_t pid);
+
+/*
+ * The process belongs to the promise's binding from now on. -ESRCH: it is gone; -EBUSY: it
+ * belongs to another one. One that is there already is a success.
+ */
+int tasks_add(struct tasks *all, struct promise *p, pid_t pid);
+void tasks_remove(struct tasks *all, struct task *t);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this kernel can do and really grants: never asked by version, always tried, looked at and
+ * undone. Used by the agent when it starts and by its doctor.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "core/model/cpus.h"
+#include "core/model/units.h"
+
+#define PROBE_PATH_MAX 256
+
+struct probe {
+	bool deadline; /* SCHED_DEADLINE can be set */
+	char deadline_why[ERR_TEXT_MAX]; /* why not */
+	struct cpus root_domain; /* the CPUs that a deadline thread must be allowed */
+	nsec_t tick_ns; /* 1/HZ: what clock_getres(2) says of CLOCK_MONOTONIC_COARSE */
+	bool unlimited; /* sched_rt_runtime_us is -1: the kernel admits everything */
+	int64_t rt_runtime_us, rt_period_us;
+	char rt_group_root[PROBE_PATH_MAX]; /* v1 cpu controller with RT groups; "": none */
+};
+
+/* Takes a few hundred microseconds; nothing stays. */
+void probe_run(struct probe *ret);
+
+/* The worst overrun of a budget, measured: what throttling adds on this kernel. */
+struct probe_overrun {
+	nsec_t worst_ns; /* of the periods watched */
+	nsec_t granularity_ns; /* g: what to count with */
+};
+
+/*
+ * Runs a thread that never yields against a small budget for some 20 periods (about 0.3 s). A
+ * worst that is a good part of a tick means that throttling waits for the tick: g is the tick.
+ * Otherwise a timer ends budgets (HRTICK_DL) and g is a few times the worst seen. Where no
+ * bandwidth is free to try with, g is the tick, which is always safe.
+ */
+void probe_overrun(nsec_t tick_ns, struct probe_overrun *ret);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel's scheduling calls, one thread at a time. Used by the placements, the placeholders
+ * and the probe; nothing else changes a thread's policy.
+ */
+#pragma once
+
+#include <sched.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "core/model/units.h"
+
+/* include/uapi/linux/sched.h; glibc before 2.41 does not have it. */
+#ifndef SCHED_DEADLINE
+#define SCHED_DEADLINE 6
+#endif
+
+/* sched_getattr(2), what of it matters here. */
+struct sched_now {
+	int policy; /* SCHED_OTHER, SCHED_FIFO, ..., SCHED_DEADLINE */
+	unsigned rt_priority; /* SCHED_FIFO and SCHED_RR */
+	bool reset_on_fork;
+	struct dl_params dl; /* SCHED_DEADLINE */
+};
+
+int sched_get(pid_t tid, struct sched_now *ret);
+
+/*
+ * Puts a thread under SCHED_DEADLINE, always with SCHED_FLAG_RESET_ON_FORK: a deadline thread
+ * without it cannot fork (sched(7), EAGAIN). Negative errno as sched_setattr(2); no sentence is
+ * built on the fast path, sched_reason() tells it afterwards.
+ */
+int sched_set_deadline(pid_t tid, const struct dl_params *p, bool reclaim);
+
+/* SCHED_FIFO, with RESET_ON_FORK. */
+int sched_set_fifo(pid_t tid, unsigned priority);
+
+/*
+ * Back to SCHED_OTHER. Of a deadline thread the bandwidth would come free only at its 0-lag time
+ * (kernel/sched/deadline.c, switched_from_dl); shrunk to next to nothing first, it is free when
+ * this returns. A thread that is gone is a success.
+ */
+int sched_set_normal(pid_t tid);
+
+/* Why the kernel refused, in words; `code` is negative. */
+const char *sched_reason(int code);

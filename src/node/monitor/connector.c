@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The process-event connector: netlink family NETLINK_CONNECTOR, multicast group CN_IDX_PROC
+ * (Documentation/driver-api/connector.rst, drivers/connector/cn_proc.c). The kernel may drop
+ * events when the socket's buffer is full and says so by ENOBUFS.
+ */
+#include "node/monitor/events.h"
+
+#include <errno.h>
+#include <linux/cn_proc.h>
+#include <linux/connector.h>
+#include <linux/netlink.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+
+#define RECEIVE_BUFFER_BYTES (2 * 1024 * 1024)
+#define DATAGRAM_MAX 4096
+/* So that one burst does not keep the loop from its other clients. */
+#define DATAGRAMS_AT_ONCE 256
+
+struct event_source {
+	int fd;
+	struct event_handler *handler;
+};
+
+static int subscribe(int fd, enum proc_cn_mcast_op op)
+{
+	struct {
+		struct nlmsghdr head;
+		struct cn_msg message;
+		enum proc_cn_mcast_op op;
+	} __attribute__((packed)) request = {
+		.head = { .nlmsg_len = sizeof(request), .nlmsg_type = NLMSG_DONE },
+		.message = {
+			.id = { .idx = CN_IDX_PROC, .val = CN_VAL_PROC },
+			.len = sizeof(op),
+		},
+		.op = op,
+	};
+
+	return send(fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
+}
+
+int event_source_open(struct event_source **ret, struct event_handler *h, struct err *err)
+{
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC };
+	int bytes = RECEIVE_BUFFER_BYTES, r;
+	cleanup_fd int fd =
+		socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_CONNECTOR);
+	struct event_source *s;
+
+	if (fd < 0)
+		return err_set_errno(err, errno, "open the process-event connector");
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return err_set_errno(err, errno, "bind the process-event connector");
+	r = subscribe(fd, PROC_CN_MCAST_LISTEN);
+	if (r < 0)
+		return err_set_errno(err, r, "subscribe to the process-event connector");
+	s = malloc(sizeof(*s));
+	if (!s)
+		return err_set(err, -ENOMEM, "out of memory");
+	*s = (struct event_source){ .fd = TAKE_FD(fd), .handler = h };
+	*ret = s;
+	return 0;
+}
+
+void event_source_close(struct event_source *s)
+{
+	if (!s)
+		return;
+	subscribe(s->fd, PROC_CN_MCAST_IGNORE);
+	close(s->fd);
+	free(s);
+}
+
+int event_source_fd(const struct event_source *s)
+{
+	return s->fd;
+}
+
+static unsigned dispatch(const struct proc_event *e, struct event_handler *h)
+{
+	char name[THREAD_NAME_LEN] = { 0 };
+
+	switch ((unsigned)e->what) {
+	case PROC_EVENT_FORK:
+		h->forked(h, e->event_data.fork.parent_tgid, e->event_data.fork.child_tgid,
+			e->event_data.fork.child_pid);
+		return 1;
+	case PROC_EVENT_EXEC:
+		h->execed(h, e->event_data.exec.process_tgid);
+		return 1;
+	case PROC_EVENT_COMM:
+		memcpy(name, e->event_data.comm.comm, sizeof(name) - 1);
+		h->named(h, e->event_data.comm.process_tgid, e->event_data.comm.process_pid, name);
+		return 1;
+	case PROC_EVENT_EXIT:
+		h->exited(h, e->event_data.exit.process_tgid, e->event_data.exit.process_pid);
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+unsigned event_parse(struct bytes datagram, struct event_handler *h)
+{
+	unsigned understood = 0;
+
+	while (datagram.len >= NLMSG_HDRLEN + sizeof(struct cn_msg)) {
+		struct nlmsghdr head;
+		struct cn_msg message;
+		struct proc_event event = { 0 };
+		size_t body, len;
+
+		memcpy(&head, datagram.at, sizeof(head));
+		if (head.nlmsg_len < NLMSG_HDRLEN + sizeof(message) ||
+			head.nlmsg_len > datagram.len)
+			break;
+		memcpy(&message, datagram.at + NLMSG_HDRLEN, sizeof(message));
+		body = head.nlmsg_len - NLMSG_HDRLEN - sizeof(message);
+		len = message.len < body ? message.len : body;
+		/* Older kernels send a shorter union; the fields read here begin it. */
+		if (head.nlmsg_type == NLMSG_DONE && message.id.idx == CN_IDX_PROC &&
+			message.id.val == CN_VAL_PROC &&
+			len >= offsetof(struct proc_event, event_data) + 16) {
+			memcpy(&event, datagram.at + NLMSG_HDRLEN + sizeof(message),
+				len < sizeof(event) ? len : sizeof(event));
+			understood += dispatch(&event, h);
+		}
+		len = NLMSG_ALIGN(head.nlmsg_len);
+		datagram = bytes_skip(datagram, len < datagram.len ? len : datagram.len);
+	}
+	return understood;
+}
+
+void event_source_read(struct event_source *s)
+{
+	for (unsigned i = 0; i < DATAGRAMS_AT_ONCE; i++) {
+		char buf[DATAGRAM_MAX];
+		struct sockaddr_nl from;
+		socklen_t len = sizeof(from);
+		ssize_t n = recvfrom(s->fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
+
+		if (n < 0 && errno == ENOBUFS) {
+			s->handler->lost(s->handler);
+			continue;
+		}
+		if (n <= 0)
+			return;
+		/* Anybody may send to a netlink socket; the kernel's port is 0. */
+		if (from.nl_pid == 0)
+			event_parse((struct bytes){ buf, n }, s->handler);
+	}
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Life of threads as the kernel tells it: who forked, ran a program, took a name, ended. The agent
+ * implements the handler; the process-event connector is one source, and any other stands behind
+ * the same two structs.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "core/model/resv.h"
+
+struct event_handler {
+	/* A thread (child_tid != child_pid) or a process began. */
+	void (*forked)(struct event_handler *h, pid_t parent_pid, pid_t child_pid, pid_t child_tid);
+	void (*execed)(struct event_handler *h, pid_t pid);
+	void (*named)(
+		struct event_handler *h, pid_t pid, pid_t tid, const char name[THREAD_NAME_LEN]);
+	/* May come after another event of a thread that now has the same number: look. */
+	void (*exited)(struct event_handler *h, pid_t pid, pid_t tid);
+	/* Events were lost: look at everything again. */
+	void (*lost)(struct event_handler *h);
+};
+
+struct event_source;
+
+/* Events of all processes of the machine; needs CAP_NET_ADMIN and the initial namespaces. */
+int event_source_open(struct event_source **ret, struct event_handler *h, struct err *err);
+void event_source_close(struct event_source *s);
+
+/* To be watched for reading; then event_source_read() hands over what is there. */
+int event_source_fd(const struct event_source *s);
+void event_source_read(struct event_source *s);
+
+/*
+ * Hands the events of one datagram to the handler. Takes any bytes; returns how many events it
+ * understood.
+ */
+unsigned event_parse(struct bytes datagram, struct event_handler *h);

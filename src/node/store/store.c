@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/store/store_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+static int no_such(const char *name, int r, struct err *err)
+{
+	if (r != 0)
+		return r;
+	return err_set(err, -ENOENT, "no reservation %s is stored", name);
+}
+
+int store_reserve(struct store *s, const struct store_resv *resv, const struct change *change,
+	struct err *err)
+{
+	const struct store_binding *b = &resv->binding;
+	int r = tx_begin(s, err);
+
+	if (r == 0)
+		r = sql_run(s, SQL_RESERVE, err, "ttttdddddtttdddd", resv->name, resv->document,
+			b->container, b->cgroup, (int64_t)b->pid, (int64_t)b->pid_start,
+			(int64_t)b->exe_dev, (int64_t)b->exe_ino, (int64_t)b->by_attach,
+			placement_name(resv->placement), resv->test, resv->reason,
+			(int64_t)resv->has_bound, (int64_t)resv->bound_ns, (int64_t)resv->ending,
+			resv->created_ms);
+	return tx_end(s, "reserve", r, change, err);
+}
+
+int store_bind(struct store *s, const char *name, const struct store_binding *binding,
+	const struct change *change, struct err *err)
+{
+	int r = tx_begin(s, err);
+
+	if (r == 0)
+		r = sql_run(s, SQL_BIND, err, "tttddddd", name, binding->container, binding->cgroup,
+			(int64_t)binding->pid, (int64_t)binding->pid_start,
+			(int64_t)binding->exe_dev, (int64_t)binding->exe_ino,
+			(int64_t)binding->by_attach);
+	return tx_end(s, "bind", no_such(name, r, err), change, err);
+}
+
+int store_unbind(struct store *s, const char *name, const struct change *change, struct err *err)
+{
+	int r = tx_begin(s, err);
+
+	if (r == 0)
+		r = sql_run(s, SQL_UNBIND, err, "t", name);
+	return tx_end(s, "unbind", no_such(name, r, err), change, err);
+}
+
+int store_ending(struct store *s, const char *name, const struct change *change, struct err *err)
+{
+	int r = tx_begin(s, err);
+
+	if (r == 0)
+		r = sql_run(s, SQL_ENDING, err, "t", name);
+	return tx_end(s, "ending", no_such(name, r, err), change, err);
+}
+
+int store_release(struct store *s, const char *name, const struct change *change, struct err *err)
+{
+	int r = tx_begin(s, err);
+
+	if (r == 0)
+		r = sql_run(s, SQL_RELEASE, err, "t", name);
+	return tx_end(s, "release", no_such(name, r, err), change, err);
+}
+
+int store_attach(struct store *s, const char *name, pid_t tid, uint64_t start,
+	const struct change *change, struct err *err)
+{
+	int r = tx_begin(s, err);
+
+	if (r == 0)
+		r = sql_run(s, SQL_ATTACH, err, "tdd", name, (int64_t)tid, (int64_t)start);
+	return tx_end(s, "attach", no_such(name, r, err), change, err);
+}
+
+int store_detach(
+	struct store *s, const char *name, pid_t tid, const struct change *change, struct err *err)
+{
+	int r = tx_begin(s, err);
+
+	if (r == 0)
+		r = sql_run(s, SQL_DETACH, err, "td", name, (int64_t)tid);
+	return tx_end(s, "detach", r, change, err);
+}
+
+int store_change(struct store *s, const struct change *change, struct err *err)
+{
+	return tx_end(s, "change", tx_begin(s, err), change, err);
+}
+
+static const char *column_text(sqlite3_stmt *row, int column)
+{
+	return (const char *)sqlite3_column_text(row, column);
+}
+
+static int column_name(
+	struct store *s, sqlite3_stmt *row, char name[static RESV_NAME_MAX + 1], struct err *err)
+{
+	const char *text = column_text(row, 0);
+
+	if (!text)
+		return store_error(s, SQLITE_NOMEM, err);
+	if (strlen(text) > RESV_NAME_MAX)
+		return store_error(s, SQLITE_CORRUPT, err);
+	strcpy(name, text);
+	return 0;
+}
+
+static int each_resv_row(struct store *s, sqlite3_stmt *row,
+	int (*each)(void *ctx, const struct store_resv *resv), void *ctx, struct err *err)
+{
+	struct store_resv resv = {
+		.document = column_text(row, 1),
+		.binding.container = column_text(row, 2),
+		.binding.cgroup = column_text(row, 3),
+		.binding.pid = (pid_t)sqlite3_column_int64(row, 4),
+		.binding.pid_start = (uint64_t)sqlite3_column_int64(row, 5),
+		.binding.exe_dev = (uint64_t)sqlite3_column_int64(row, 12),
+		.binding.exe_ino = (uint64_t)sqlite3_column_int64(row, 13),
+		.binding.by_attach = sqlite3_column_int(row, 14) != 0,
+		.placement = placement_parse(column_text(row, 6) ?: ""),
+		.test = column_text(row, 7),
+		.reason = column_text(row, 8),
+		.has_bound = sqlite3_column_type(row, 9) != SQLITE_NULL,
+		.bound_ns = (nsec_t)sqlite3_column_int64(row, 9),
+		.ending = sqlite3_column_int(row, 10) != 0,
+		.created_ms = sqlite3_column_int64(row, 11),
+	};
+	int r = column_name(s, row, resv.name, err);
+
+	if (r < 0)
+		return r;
+	if (!resv.document)
+		return store_error(s, SQLITE_NOMEM, err);
+	return each(ctx, &resv);
+}
+
+static int load_resvs(struct store *s, int (*each)(void *ctx, const struct store_resv *resv),
+	void *ctx, struct err *err)
+{
+	cleanup_sql sqlite3_stmt *row = NULL;
+	int r = sql_open(s, SQL_LOAD, &row, err, "");
+
+	while (r == 0) {
+		int code = sqlite3_step(row);
+
+		if (code == SQLITE_DONE)
+			return 0;
+		r = code == SQLITE_ROW ? each_resv_row(s, row, each, ctx, err)
+				       : store_error(s, code, err);
+	}
+	return r;
+}
+
+static int load_threads(struct store *s, int (*each)(void *ctx, const struct store_thread *thread),
+	void *ctx, struct err *err)
+{
+	cleanup_sql sqlite3_stmt *row = NULL;
+	int r = sql_open(s, SQL_LOAD_THREADS, &row, err, "");
+
+	while (r == 0) {
+		struct store_thread thread = { 0 };
+		int code = sqlite3_step(row);
+
+		if (code == SQLITE_DONE)
+			return 0;
+		if (code != SQLITE_ROW)
+			return store_error(s, code, err);
+		thread.tid = (pid_t)sqlite3_column_int64(row, 1);
+		thread.start = (uint64_t)sqlite3_column_int64(row, 2);
+		r = column_name(s, row, thread.name, err);
+		if (r == 0)
+			r = each(ctx, &thread);
+	}
+	return r;
+}
+
+int store_load(struct store *s, int (*each)(void *ctx, const struct store_resv *resv),
+	int (*each_thread)(void *ctx, const struct store_thread *thread), void *ctx,
+	struct err *err)
+{
+	int r = load_resvs(s, each, ctx, err);
+
+	return r != 0 ? r : load_threads(s, each_thread, ctx, err);
+}
+
+int store_history(struct store *s, const char *name,
+	int (*each)(void *ctx, const struct change *change), void *ctx, struct err *err)
+{
+	cleanup_sql sqlite3_stmt *row = NULL;
+	int r = sql_open(s, SQL_HISTORY, &row, err, "t", name);
+
+	while (r == 0) {
+		struct change change = { 0 };
+		int code = sqlite3_step(row);
+
+		if (code == SQLITE_DONE)
+			return 0;
+		if (code != SQLITE_ROW)
+			return store_error(s, code, err);
+		change.at_ms = sqlite3_column_int64(row, 0);
+		change.name = column_text(row, 1);
+		change.what = column_text(row, 2);
+		change.why = column_text(row, 3);
+		if (!change.name || !change.what || !change.why)
+			return store_error(s, SQLITE_NOMEM, err);
+		r = each(ctx, &change);
+	}
+	return r;
+}
+
+int store_probe_get(struct store *s, const char *key, char **ret, struct err *err)
+{
+	cleanup_sql sqlite3_stmt *row = NULL;
+	int r = sql_open(s, SQL_PROBE_GET, &row, err, "t", key), code;
+	const char *text;
+	char *value = NULL;
+
+	if (r < 0)
+		return r;
+	code = sqlite3_step(row);
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		return store_error(s, code, err);
+	if (code == SQLITE_ROW) {
+		text = column_text(row, 0);
+		value = text ? strdup(text) : NULL;
+		if (!value)
+			return store_error(s, SQLITE_NOMEM, err);
+	}
+	*ret = value;
+	return 0;
+}
+
+int store_probe_put(struct store *s, const char *key, const char *value, struct err *err)
+{
+	int r = tx_begin(s, err);
+
+	if (r == 0)
+		r = sql_run(s, SQL_PROBE_PUT, err, "tt", key, value);
+	return tx_end(s, "probe", r, NULL, err);
+}
