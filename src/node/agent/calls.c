@@ -108,6 +108,8 @@ static void call_node(struct agent *a, struct door_call *call)
 	};
 
 	room_refresh_foreign(a);
+	n.promised = dl_bandwidth(&(struct dl_params){ a->config.own_runtime_ns,
+		a->config.own_period_ns, a->config.own_period_ns });
 	n.ceiling.q20 = a->limit.q20 / n.cpus;
 	n.foreign = a->foreign.sum;
 	for (const struct promise *p = a->promises.first; p; p = p->next)

@@ -42,9 +42,9 @@ static const struct setting settings[] = {
 		"takt-hook; default: " TAKT_LIBEXECDIR "/takt-hook" },
 	{ "group", SETTING_NAME, offsetof(struct config, group), "takt",
 		"group that may manage reservations, if it exists" },
-	{ "own-runtime", SETTING_DURATION, offsetof(struct config, own_runtime_ns), "500us",
+	{ "own-runtime", SETTING_DURATION, offsetof(struct config, own_runtime_ns), "1ms",
 		"runtime of taktd's own reservation in each period" },
-	{ "own-period", SETTING_DURATION, offsetof(struct config, own_period_ns), "10ms",
+	{ "own-period", SETTING_DURATION, offsetof(struct config, own_period_ns), "20ms",
 		"period of taktd's own reservation" },
 };
 

@@ -71,13 +71,28 @@ static int db_identify(sqlite3 *db, int64_t *ret_version, char *why, size_t size
 	return code == SQLITE_OK ? db_check(db, why, size) : code;
 }
 
+/* SQLITE_NOTADB and `why` for tables of this version that do not have what we use. */
+static int db_try(struct store *s, char *why, size_t size)
+{
+	int code = sql_prepare_all(s);
+
+	if (code != SQLITE_ERROR)
+		return code;
+	snprintf(why, size, "%s", sqlite3_errmsg(s->db));
+	return SQLITE_NOTADB;
+}
+
 /* A log that a newer version wrote must survive our closing: no checkpoint until it is ours. */
 static int db_look(struct store *s, int64_t *ret_version, char *why, size_t size)
 {
 	int code = sqlite3_exec(s->db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL);
 
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	return code == SQLITE_OK ? db_identify(s->db, ret_version, why, size) : code;
+	if (code == SQLITE_OK)
+		code = db_identify(s->db, ret_version, why, size);
+	if (code == SQLITE_OK && *ret_version == schema_version())
+		code = db_try(s, why, size);
+	return code;
 }
 
 static void db_close(struct store *s)

@@ -124,15 +124,29 @@ static int sql_bind(sqlite3_stmt *statement, const char *types, va_list ap)
 	return code;
 }
 
+static int sql_prepare(struct store *s, enum sql which)
+{
+	if (s->statements[which])
+		return SQLITE_OK;
+	return sqlite3_prepare_v3(s->db, sql_texts[which], -1, SQLITE_PREPARE_PERSISTENT,
+		&s->statements[which], NULL);
+}
+
+int sql_prepare_all(struct store *s)
+{
+	int code = SQLITE_OK;
+
+	for (enum sql which = 0; code == SQLITE_OK && which < _SQL_MAX; which++)
+		code = sql_prepare(s, which);
+	return code;
+}
+
 static int sql_vopen(struct store *s, enum sql which, sqlite3_stmt **ret, struct err *err,
 	const char *types, va_list ap)
 {
 	cleanup_sql sqlite3_stmt *statement = NULL;
-	int code = SQLITE_OK;
+	int code = sql_prepare(s, which);
 
-	if (!s->statements[which])
-		code = sqlite3_prepare_v3(s->db, sql_texts[which], -1, SQLITE_PREPARE_PERSISTENT,
-			&s->statements[which], NULL);
 	statement = s->statements[which];
 	if (code == SQLITE_OK)
 		code = sql_bind(statement, types, ap);

@@ -51,6 +51,9 @@ struct store {
 /* The negative errno of an SQLite result code, and the sentence. */
 int store_error(const struct store *s, int code, struct err *err);
 
+/* An SQLite code; SQLITE_ERROR: the tables are not as they should be. */
+int sql_prepare_all(struct store *s);
+
 /*
  * Binds the arguments that `types` names, one letter each: t `const char *` (NULL: SQL NULL),
  * d int64_t. *ret is ready for sqlite3_step(); give it back with sql_done().
