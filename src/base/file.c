@@ -76,7 +76,7 @@ static int temp_fill(int fd, struct bytes data, mode_t mode)
 	r = write_all(fd, data);
 	if (r < 0)
 		return r;
-	return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
+	return fchmod(fd, mode) < 0 ? -errno : 0;
 }
 
 int file_replace(int dirfd, const char *name, struct bytes data, mode_t mode, struct err *err)
@@ -100,8 +100,6 @@ int file_replace(int dirfd, const char *name, struct bytes data, mode_t mode, st
 		return err_set_errno(err, r, "cannot write %s", name);
 	}
 	fault_point("file.replace.renamed");
-	if (fsync(dirfd) < 0)
-		return err_set_errno(err, -errno, "cannot write the folder of %s to disk", name);
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Small files that are read whole and replaced whole: a reader, or a machine that lost power,
- * sees the old content or the new, never a part. Used for what others read while we write.
+ * Small files that are read whole and replaced whole: a reader sees the old content or the new,
+ * never a part. Used for what others read while we write, and what we can write again: nothing
+ * is synced, so a machine that loses power may lose it.
  */
 #pragma once
 
@@ -13,8 +14,8 @@
 
 /*
  * Replaces NAME in the folder by `data`: a temporary file beside it (".NAME.tmp", locked by
- * flock(2) while it is written), fsync, rename, fsync of the folder. dirfd is open for reading,
- * `mode` is set whatever the umask. -EBUSY: another process is writing the same file.
+ * flock(2) while it is written), then rename. dirfd is open for reading, `mode` is set whatever
+ * the umask. -EBUSY: another process is writing the same file.
  */
 int file_replace(int dirfd, const char *name, struct bytes data, mode_t mode, struct err *err);
 

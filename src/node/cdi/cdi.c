@@ -22,7 +22,7 @@
 #define CDI_VERSION "0.5.0"
 
 enum owner {
-	OWNER_NONE, /* no such file */
+	OWNER_NONE, /* no such file, or an empty one, as a power cut may leave */
 	OWNER_US,
 	OWNER_OTHER,
 };
@@ -110,11 +110,11 @@ static int spec_owner(int dirfd, const char *file, const char *name, const char 
 	cleanup_free char *text = NULL;
 	const char *its_socket;
 	size_t len = 0;
-	int r = file_read(dirfd, file, SPEC_MAX, &text, &len, err);
+	int r = file_read(dirfd, file, SPEC_MAX, &text, &len, NULL);
 
 	if (r < 0 && r != -ENOENT && r != -ELOOP && r != -EINVAL && r != -EFBIG && r != -ENXIO)
-		return r;
-	*ret = r == -ENOENT ? OWNER_NONE : OWNER_OTHER;
+		return err_set_errno(err, r, "cannot read %s", file);
+	*ret = r == -ENOENT || (r == 0 && len == 0) ? OWNER_NONE : OWNER_OTHER;
 	if (r < 0)
 		return 0;
 	json = json_loadb(text, len, 0, NULL);

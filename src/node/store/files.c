@@ -30,9 +30,15 @@ int folder_open(struct store *s, struct err *err)
 	s->dirfd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dirfd < 0 || fstat(s->dirfd, &st) < 0)
 		return err_set_errno(err, -errno, "cannot open the state folder %s", s->dir);
+	if (st.st_uid != geteuid())
+		return err_set(err, -EPERM,
+			"the state folder %s belongs to user %u, who may change it: chown it, or name "
+			"another one",
+			s->dir, (unsigned)st.st_uid);
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return err_set(err, -EPERM,
-			"others may write to the state folder %s: chmod 0700 it, or name another one",
+			"others may write to the state folder %s: chmod 0700 it, or name another "
+			"one",
 			s->dir);
 	return 0;
 }

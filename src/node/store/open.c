@@ -169,7 +169,7 @@ static int db_prepare(struct store *s, struct err *err)
 
 static int boot_drop(struct store *s, const char *boot_id, struct err *err)
 {
-	int r = tx_begin(s, err);
+	int r = tx_begin(s, TX_FOR_GOOD, err);
 
 	if (r == 0)
 		r = sql_run(s, SQL_BOOT_UNBIND, err, "");

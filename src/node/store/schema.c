@@ -56,7 +56,7 @@ int schema_migrate(struct store *s, int64_t from, struct err *err)
 
 	if (from == schema_version())
 		return 0;
-	r = tx_begin(s, err);
+	r = tx_begin(s, TX_FOR_GOOD, err);
 	for (int64_t v = from; r == 0 && code == SQLITE_OK && v < schema_version(); v++)
 		code = migrations[v](s->db);
 	if (r == 0 && code == SQLITE_OK)

@@ -20,7 +20,9 @@ static const char *const sql_texts[_SQL_MAX] = {
 	[SQL_BIND] = "UPDATE reservation SET container = ?2, cgroup = ?3, pid = ?4, pid_start = ?5,"
 		     " exe_dev = ?6, exe_ino = ?7, by_attach = ?8 WHERE name = ?1",
 	[SQL_UNBIND] = "UPDATE reservation SET container = NULL, cgroup = NULL, pid = 0,"
-		       " pid_start = 0 WHERE name = ?1",
+		       " pid_start = 0, exe_dev = 0, exe_ino = 0, by_attach = 0 WHERE name = ?1",
+	[SQL_UNBIND_THREADS] = "DELETE FROM thread"
+			       " WHERE reservation = (SELECT id FROM reservation WHERE name = ?1)",
 	[SQL_ENDING] = "UPDATE reservation SET ending = 1 WHERE name = ?1",
 	[SQL_RELEASE] = "DELETE FROM reservation WHERE name = ?1",
 	[SQL_ATTACH] = "INSERT OR REPLACE INTO thread (reservation, tid, start)"
@@ -47,8 +49,8 @@ static const char *const sql_texts[_SQL_MAX] = {
 	[SQL_BOOT_GET] = "SELECT value FROM meta WHERE key = 'boot_id'",
 	[SQL_BOOT_PUT] = "INSERT OR REPLACE INTO meta (key, value) VALUES ('boot_id', ?1)",
 	[SQL_BOOT_UNBIND] = "UPDATE reservation SET container = NULL, cgroup = NULL, pid = 0,"
-			    " pid_start = 0 WHERE pid != 0 OR container NOT NULL"
-			    " OR cgroup NOT NULL",
+			    " pid_start = 0, exe_dev = 0, exe_ino = 0, by_attach = 0"
+			    " WHERE pid != 0 OR container NOT NULL OR cgroup NOT NULL",
 	[SQL_BOOT_DETACH] = "DELETE FROM thread",
 };
 
@@ -187,10 +189,25 @@ int sql_run(struct store *s, enum sql which, struct err *err, const char *types,
 	return store_error(s, code, err);
 }
 
-int tx_begin(struct store *s, struct err *err)
+/*
+ * Not a cached statement: this pragma acts when it is compiled, not when it is stepped
+ * (sqlite.org/pragma.html, "Some pragmas run during the SQL compilation stage").
+ */
+static int tx_sync(struct store *s, enum tx_life life, struct err *err)
 {
-	int r = sql_run(s, SQL_BEGIN, err, "");
+	int code = sqlite3_exec(s->db,
+		life == TX_FOR_GOOD ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
+		NULL, NULL, NULL);
 
+	return code == SQLITE_OK ? 0 : store_error(s, code, err);
+}
+
+int tx_begin(struct store *s, enum tx_life life, struct err *err)
+{
+	int r = tx_sync(s, life, err);
+
+	if (r == 0)
+		r = sql_run(s, SQL_BEGIN, err, "");
 	s->n_history_new = s->n_history;
 	return r < 0 ? r : 0;
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "node/store/store_private.h"
+#include "node/store/store.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "node/store/store_private.h"
 
 static int no_such(const char *name, int r, struct err *err)
 {
@@ -17,7 +18,7 @@ int store_reserve(struct store *s, const struct store_resv *resv, const struct c
 	struct err *err)
 {
 	const struct store_binding *b = &resv->binding;
-	int r = tx_begin(s, err);
+	int r = tx_begin(s, TX_FOR_GOOD, err);
 
 	if (r == 0)
 		r = sql_run(s, SQL_RESERVE, err, "ttttdddddtttdddd", resv->name, resv->document,
@@ -32,7 +33,7 @@ int store_reserve(struct store *s, const struct store_resv *resv, const struct c
 int store_bind(struct store *s, const char *name, const struct store_binding *binding,
 	const struct change *change, struct err *err)
 {
-	int r = tx_begin(s, err);
+	int r = tx_begin(s, TX_THIS_BOOT, err);
 
 	if (r == 0)
 		r = sql_run(s, SQL_BIND, err, "tttddddd", name, binding->container, binding->cgroup,
@@ -44,16 +45,18 @@ int store_bind(struct store *s, const char *name, const struct store_binding *bi
 
 int store_unbind(struct store *s, const char *name, const struct change *change, struct err *err)
 {
-	int r = tx_begin(s, err);
+	int r = tx_begin(s, TX_THIS_BOOT, err);
 
 	if (r == 0)
+		r = sql_run(s, SQL_UNBIND_THREADS, err, "t", name);
+	if (r >= 0)
 		r = sql_run(s, SQL_UNBIND, err, "t", name);
 	return tx_end(s, "unbind", no_such(name, r, err), change, err);
 }
 
 int store_ending(struct store *s, const char *name, const struct change *change, struct err *err)
 {
-	int r = tx_begin(s, err);
+	int r = tx_begin(s, TX_FOR_GOOD, err);
 
 	if (r == 0)
 		r = sql_run(s, SQL_ENDING, err, "t", name);
@@ -62,7 +65,7 @@ int store_ending(struct store *s, const char *name, const struct change *change,
 
 int store_release(struct store *s, const char *name, const struct change *change, struct err *err)
 {
-	int r = tx_begin(s, err);
+	int r = tx_begin(s, TX_FOR_GOOD, err);
 
 	if (r == 0)
 		r = sql_run(s, SQL_RELEASE, err, "t", name);
@@ -72,7 +75,7 @@ int store_release(struct store *s, const char *name, const struct change *change
 int store_attach(struct store *s, const char *name, pid_t tid, uint64_t start,
 	const struct change *change, struct err *err)
 {
-	int r = tx_begin(s, err);
+	int r = tx_begin(s, TX_THIS_BOOT, err);
 
 	if (r == 0)
 		r = sql_run(s, SQL_ATTACH, err, "tdd", name, (int64_t)tid, (int64_t)start);
@@ -82,7 +85,7 @@ int store_attach(struct store *s, const char *name, pid_t tid, uint64_t start,
 int store_detach(
 	struct store *s, const char *name, pid_t tid, const struct change *change, struct err *err)
 {
-	int r = tx_begin(s, err);
+	int r = tx_begin(s, TX_THIS_BOOT, err);
 
 	if (r == 0)
 		r = sql_run(s, SQL_DETACH, err, "td", name, (int64_t)tid);
@@ -91,7 +94,7 @@ int store_detach(
 
 int store_change(struct store *s, const struct change *change, struct err *err)
 {
-	return tx_end(s, "change", tx_begin(s, err), change, err);
+	return tx_end(s, "change", tx_begin(s, TX_FOR_GOOD, err), change, err);
 }
 
 static const char *column_text(sqlite3_stmt *row, int column)
@@ -239,7 +242,7 @@ int store_probe_get(struct store *s, const char *key, char **ret, struct err *er
 
 int store_probe_put(struct store *s, const char *key, const char *value, struct err *err)
 {
-	int r = tx_begin(s, err);
+	int r = tx_begin(s, TX_THIS_BOOT, err);
 
 	if (r == 0)
 		r = sql_run(s, SQL_PROBE_PUT, err, "tt", key, value);

@@ -72,8 +72,10 @@ int store_open(const char *dir, const char *boot_id, struct store **ret,
 void store_close(struct store *s); /* accepts NULL */
 
 /*
- * Each of these is one transaction with its history row `change` (NULL: none). It is on disk when
- * the call returns 0; when it returns an error nothing has changed, and the next call may work.
+ * Each of these is one transaction with its history row `change` (NULL: none). Promises are on
+ * disk when the call returns 0; what ends with the boot (bind, unbind, attach, detach) is then
+ * safe from a crash of the program, not of the machine. When it returns an error nothing has
+ * changed, and the next call may work.
  * -ENOENT: no such reservation. -ENOSPC: no room. -EROFS: read-only disk. -EIO, -ENOMEM.
  * -EBADMSG: the file was damaged while in use. -EMSGSIZE: a text is longer than 1 MiB.
  */
@@ -81,6 +83,7 @@ int store_reserve(struct store *s, const struct store_resv *resv, const struct c
 	struct err *err); /* also -EEXIST */
 int store_bind(struct store *s, const char *name, const struct store_binding *binding,
 	const struct change *change, struct err *err);
+/* Its threads go with it. */
 int store_unbind(struct store *s, const char *name, const struct change *change, struct err *err);
 int store_ending(struct store *s, const char *name, const struct change *change, struct err *err);
 /* Its threads go with it; its history stays. */

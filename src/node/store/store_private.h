@@ -18,6 +18,7 @@ enum sql {
 	SQL_RESERVE,
 	SQL_BIND,
 	SQL_UNBIND,
+	SQL_UNBIND_THREADS,
 	SQL_ENDING,
 	SQL_RELEASE,
 	SQL_ATTACH,
@@ -66,7 +67,17 @@ void sql_done(sqlite3_stmt **statement);
 /* Runs a statement that gives no rows; returns how many rows it changed. */
 int sql_run(struct store *s, enum sql which, struct err *err, const char *types, ...);
 
-int tx_begin(struct store *s, struct err *err); /* 0 or the error */
+/*
+ * How long a change must last. What ends with the boot needs no fsync: it is safe from a crash of
+ * ours in the kernel's memory, and a crash of the machine ends it anyway. In WAL mode,
+ * synchronous = NORMAL does not sync a commit (SQLite, "PRAGMA synchronous").
+ */
+enum tx_life {
+	TX_FOR_GOOD,
+	TX_THIS_BOOT,
+};
+
+int tx_begin(struct store *s, enum tx_life life, struct err *err); /* 0 or the error */
 /*
  * Ends it, also one that did not begin: if r >= 0 writes the history row and commits, else rolls
  * back. Returns 0 or the error. `what` names the fault points around the commit.

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What taktd costs on this machine: a table beside the figures to beat. Asserts nothing."""
+
+import argparse
+import json
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
+from agent import Agent, program  # noqa: E402
+
+RESERVES = 100
+EXECS = 200
+HOOKS = 100
+IDLE_SECONDS = 10
+
+
+class Ground:
+    """What Agent needs of a test case: a folder, and an end."""
+
+    def __init__(self):
+        self.agents, self.cleanups = [], []
+
+    def folder(self):
+        made = tempfile.TemporaryDirectory(prefix="takt-bench-")
+        self.cleanups.append(made.cleanup)
+        return made.name
+
+    def addCleanup(self, function, *args):
+        self.cleanups.append(lambda: function(*args))
+
+    def end(self):
+        for clean in reversed(self.cleanups):
+            clean()
+
+
+def quantile(values, q):
+    return sorted(values)[min(len(values) - 1, int(q * len(values)))]
+
+
+def timed(function):
+    begun = time.monotonic()
+    function()
+    return time.monotonic() - begun
+
+
+def row(what, measured, limit):
+    print(f"{what:<58} {measured:<34} {limit}")
+
+
+def bench_reserve(agent):
+    """Side by side, in turns: one SQLite commit with fsync on the same disk, and a Reserve."""
+    plain = sqlite3.connect(agent.folder / "plain.db", isolation_level=None)
+    plain.execute("PRAGMA journal_mode=WAL")
+    plain.execute("PRAGMA synchronous=FULL")
+    plain.execute("CREATE TABLE t (name TEXT, document TEXT)")
+    commits, reserves, releases = [], [], []
+    with agent.connect() as door:
+
+        def reserve(name):
+            spec = {"runtime": "1ms", "period": "100ms"}
+            door.call(
+                "Reserve",
+                document={
+                    "apiVersion": "rt.takt.dev/v1alpha1",
+                    "kind": "Reservation",
+                    "metadata": {"name": name},
+                    "spec": spec,
+                },
+            )
+
+        for i in range(RESERVES):
+            commits.append(
+                timed(lambda: plain.execute("INSERT INTO t VALUES (?, ?)", (f"r{i}", "x" * 300)))
+            )
+            reserves.append(timed(lambda: reserve(f"bench-{i}")))
+            releases.append(timed(lambda: door.call("Release", name=f"bench-{i}")))
+    commit, reserve_s, release = map(statistics.median, (commits, reserves, releases))
+    row("one fsync'd SQLite commit, median", f"{commit * 1e3:.2f} ms", "")
+    row("reserve, median", f"{reserve_s * 1e3:.2f} ms = {reserve_s / commit:.2f} commits", "<= 3")
+    row("release, median", f"{release * 1e3:.2f} ms = {release / commit:.2f} commits", "")
+
+
+def run_probe(agent):
+    command = [program("takt"), "--socket", str(agent.socket), "run", "-q", "2ms", "-p", "20ms"]
+    done = subprocess.run(
+        [*command, "--", program("exec_probe"), "exec"], capture_output=True, text=True
+    )
+    return int(done.stdout) if done.returncode == 0 else None
+
+
+def bench_exec(agent, loaded):
+    load = None
+    if loaded:
+        n = 3 * os.cpu_count()
+        load = subprocess.Popen(
+            ["stress-ng", "--quiet", "--cpu", str(n)], stdout=subprocess.DEVNULL
+        )
+        time.sleep(0.5)
+    try:
+        found = [run_probe(agent) for _ in range(EXECS)]
+    finally:
+        if load:
+            load.terminate()
+            load.wait()
+    good = [us for us in found if us is not None]
+    what = "every CPU overloaded" if loaded else "idle machine"
+    row(
+        f"exec until under its reservation, {what}",
+        f"median {quantile(good, 0.5)} us, p99 {quantile(good, 0.99)} us, max {max(good)} us",
+        "p99 <= 1000 us" if loaded else "",
+    )
+    if len(good) < len(found):
+        row("  never under it", f"{len(found) - len(good)} of {len(found)}", "0")
+
+
+def bench_hook(agent):
+    """A process that waits stands for a container's init; the hook's whole life is timed."""
+    hook, true = program("takt-hook"), []
+    times = []
+    agent.reserve("hooked", "1ms", "100ms")
+    for _ in range(HOOKS):
+        child = subprocess.Popen(["sleep", "60"])
+        state = json.dumps({"ociVersion": "1.0.2", "id": "bench", "status": "creating",
+                            "pid": child.pid, "bundle": "/"})
+        command = [hook, "bind", "--socket", str(agent.socket), "--reservation", "hooked"]
+        begun = time.monotonic()
+        subprocess.run(command, input=state, text=True, check=True)
+        times.append(time.monotonic() - begun)
+        true.append(timed(lambda: subprocess.run(["true"], input=state, text=True, check=True)))
+        child.kill()
+        child.wait()
+        while agent.call("List", name="hooked")["reservations"][0]["state"] != "held":
+            time.sleep(0.001)
+    agent.call("Release", name="hooked")
+    hook_s, true_s = statistics.median(times), statistics.median(true)
+    row("hook, median, beside running `true`",
+        f"{hook_s * 1e3:.2f} ms, {true_s * 1e3:.2f} ms: adds {(hook_s - true_s) * 1e3:.2f} ms",
+        "<= 3 ms")
+    stripped = agent.folder / "hook"
+    subprocess.run(["strip", "-o", stripped, hook], check=True)
+    row("takt-hook, static, stripped", f"{stripped.stat().st_size / 1024:.0f} KiB", "<= 1024 KiB")
+
+
+def cpu_ns(pid):
+    return sum(
+        int((task / "schedstat").read_text().split()[0])
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    )
+
+
+def bench_idle(agent):
+    for i in range(100):
+        agent.reserve(f"idle-{i}", "100us", "100ms", guarantee="soft")
+    time.sleep(1)
+    before = cpu_ns(agent.pid)
+    time.sleep(IDLE_SECONDS)
+    used = (cpu_ns(agent.pid) - before) / (IDLE_SECONDS * 1e9)
+    status = Path(f"/proc/{agent.pid}/status").read_text()
+    rss = next(int(x.split()[1]) for x in status.splitlines() if x.startswith("VmRSS"))
+    row("taktd with 100 reservations, resident", f"{rss / 1024:.1f} MiB", "<= 8 MiB")
+    row(f"taktd with 100 reservations, idle for {IDLE_SECONDS} s",
+        f"{100 * used:.4f} % of a CPU", "<= 0.1 %")
+    agent.release_all()
+
+
+def main():
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    ground = Ground()
+    try:
+        agent = Agent(ground).start()
+        row("what", "measured", "to hold")
+        bench_reserve(agent)
+        bench_hook(agent)
+        bench_exec(agent, loaded=False)
+        bench_exec(agent, loaded=True)
+        bench_idle(agent)
+    finally:
+        ground.end()
+
+
+if __name__ == "__main__":
+    main()

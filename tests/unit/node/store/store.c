@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test.h"
+#include "fixture.h"
+
+#include "node/store/store_private.h"
+
+static int each_full(void *ctx, const struct store_resv *r)
+{
+	CHECK_TEXT(r->name, "camera");
+	CHECK_TEXT(r->document, "{\"kind\":\"Reservation\"}");
+	CHECK_TEXT(r->binding.container, "c1");
+	CHECK_TEXT(r->binding.cgroup, "/machine/c1");
+	CHECK_TEXT(r->test, "gfb");
+	CHECK_TEXT(r->reason, "it fits");
+	*(struct store_resv *)ctx = *r;
+	return 0;
+}
+
+TEST(a_promise_is_read_back_as_it_was_given)
+{
+	struct store_resv resv = fixture_resv("camera"), copy = { 0 };
+	struct err err = ERR_NULL;
+	struct store *s;
+
+	resv.binding = (struct store_binding){
+		.container = "c1",
+		.cgroup = "/machine/c1",
+		.pid = 4711,
+		.pid_start = UINT64_MAX - 1,
+		.exe_dev = 5,
+		.exe_ino = UINT64_MAX,
+		.by_attach = true,
+	};
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(store_reserve(s, &resv, NULL, &err), 0);
+	CHECK_EQ(store_load(s, each_full, fixture_each_thread, &copy, &err), 0);
+	CHECK_EQ(copy.binding.pid, 4711);
+	CHECK(copy.binding.pid_start == UINT64_MAX - 1);
+	CHECK(copy.binding.exe_dev == 5 && copy.binding.exe_ino == UINT64_MAX);
+	CHECK(copy.binding.by_attach);
+	CHECK_EQ(copy.placement, PLACEMENT_SHARED);
+	CHECK(copy.has_bound && !copy.ending);
+	CHECK_EQ(copy.bound_ns, 20000000);
+	CHECK_EQ(copy.created_ms, 1700000000123);
+	store_close(s);
+}
+
+static int each_bare(void *ctx, const struct store_resv *r)
+{
+	++*(int *)ctx;
+	CHECK(!r->binding.container && !r->binding.cgroup && !r->test && !r->reason);
+	CHECK(!r->has_bound && r->binding.pid == 0);
+	CHECK_EQ(r->placement, PLACEMENT_GROUP);
+	return 0;
+}
+
+TEST(what_is_absent_stays_absent)
+{
+	struct store_resv resv = { .name = "a", .document = "{}", .placement = PLACEMENT_GROUP };
+	struct store *s;
+	int seen = 0;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(store_reserve(s, &resv, NULL, NULL), 0);
+	CHECK_EQ(store_load(s, each_bare, fixture_each_thread, &seen, NULL), 0);
+	CHECK_EQ(seen, 1);
+	store_close(s);
+}
+
+TEST(a_name_is_promised_once)
+{
+	struct err err = ERR_NULL;
+	struct store *s;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(fixture_reserve(s, "camera", NULL), 0);
+	CHECK_EQ(fixture_reserve(s, "camera", &err), -EEXIST);
+	CHECK_TEXT(fixture_content(s), "camera ");
+	CHECK_TEXT(fixture_history(s, "camera"), "reserved ");
+	store_close(s);
+}
+
+TEST(every_step_of_a_life_survives_a_restart)
+{
+	struct store_binding b = { "c1", "/c1", 12, 99 };
+	struct change change = fixture_change("camera", "bound");
+	struct store *s;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(fixture_reserve(s, "camera", NULL), 0);
+	CHECK_EQ(fixture_reserve(s, "arm", NULL), 0);
+	CHECK_EQ(store_bind(s, "camera", &b, &change, NULL), 0);
+	CHECK_EQ(store_attach(s, "camera", 13, 100, NULL, NULL), 0);
+	CHECK_EQ(store_attach(s, "arm", 14, 101, NULL, NULL), 0);
+	store_close(s);
+
+	s = fixture_open(NULL);
+	CHECK_TEXT(fixture_content(s), "camera@c1! arm camera:13/100 arm:14/101 ");
+	CHECK_TEXT(fixture_history(s, "camera"), "reserved bound ");
+	change.what = "unbound";
+	CHECK_EQ(store_unbind(s, "camera", &change, NULL), 0);
+	CHECK_EQ(store_ending(s, "arm", NULL, NULL), 0);
+	CHECK_EQ(store_detach(s, "camera", 13, NULL, NULL), 0);
+	store_close(s);
+
+	s = fixture_open(NULL);
+	CHECK_TEXT(fixture_content(s), "camera arm- arm:14/101 ");
+	CHECK_EQ(store_release(s, "arm", NULL, NULL), 0);
+	store_close(s);
+
+	s = fixture_open(NULL);
+	CHECK_TEXT(fixture_content(s), "camera ");
+	CHECK_TEXT(fixture_history(s, "camera"), "reserved bound unbound ");
+	CHECK_TEXT(fixture_history(s, "arm"), "reserved ");
+	store_close(s);
+}
+
+/* 2: each commit is synced; 1: it is not (sqlite.org/pragma.html, "synchronous"). */
+static int sync_level(struct store *s)
+{
+	sqlite3_stmt *row = NULL;
+	int level;
+
+	CHECK_EQ(sqlite3_prepare_v2(s->db, "PRAGMA synchronous", -1, &row, NULL), SQLITE_OK);
+	CHECK_EQ(sqlite3_step(row), SQLITE_ROW);
+	level = sqlite3_column_int(row, 0);
+	sqlite3_finalize(row);
+	return level;
+}
+
+TEST(a_promise_is_synced_to_disk_whatever_came_before)
+{
+	struct store_binding b = { .container = "c1", .pid = 12 };
+	struct store *s;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(fixture_reserve(s, "a", NULL), 0);
+	for (int i = 0; i < 3; i++) {
+		char name[] = { 'n', '0' + i, 0 };
+
+		CHECK_EQ(store_bind(s, "a", &b, NULL, NULL), 0);
+		CHECK_EQ(sync_level(s), 1);
+		CHECK_EQ(store_unbind(s, "a", NULL, NULL), 0);
+		CHECK_EQ(fixture_reserve(s, name, NULL), 0);
+		CHECK_EQ(sync_level(s), 2);
+		CHECK_EQ(store_release(s, name, NULL, NULL), 0);
+		CHECK_EQ(sync_level(s), 2);
+		store_close(s);
+		s = fixture_open(NULL);
+	}
+	store_close(s);
+}
+
+TEST(what_is_not_there_cannot_be_changed)
+{
+	struct store_binding b = { "c1", "/c1", 12, 99 };
+	struct change change = fixture_change("ghost", "bound");
+	struct err err = ERR_NULL;
+	struct store *s;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(store_bind(s, "ghost", &b, &change, &err), -ENOENT);
+	CHECK_TEXT(err.text, "no reservation ghost is stored");
+	CHECK_EQ(store_unbind(s, "ghost", &change, NULL), -ENOENT);
+	CHECK_EQ(store_ending(s, "ghost", &change, NULL), -ENOENT);
+	CHECK_EQ(store_release(s, "ghost", &change, NULL), -ENOENT);
+	CHECK_EQ(store_attach(s, "ghost", 1, 1, &change, NULL), -ENOENT);
+	CHECK_TEXT(fixture_history(s, "ghost"), "");
+	CHECK_EQ(store_detach(s, "ghost", 1, NULL, NULL), 0);
+	store_close(s);
+}
+
+TEST(a_thread_is_in_the_last_reservation_it_was_put_in)
+{
+	struct store *s;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(fixture_reserve(s, "a", NULL), 0);
+	CHECK_EQ(fixture_reserve(s, "b", NULL), 0);
+	CHECK_EQ(store_attach(s, "a", 7, 1, NULL, NULL), 0);
+	CHECK_EQ(store_attach(s, "b", 7, 2, NULL, NULL), 0);
+	CHECK_TEXT(fixture_content(s), "a b b:7/2 ");
+	CHECK_EQ(store_detach(s, "a", 7, NULL, NULL), 0);
+	CHECK_TEXT(fixture_content(s), "a b b:7/2 ");
+	store_close(s);
+}
+
+static int each_unbound(void *ctx, const struct store_resv *r)
+{
+	const struct store_binding *b = &r->binding;
+
+	CHECK(!b->container && !b->cgroup && b->pid == 0 && b->pid_start == 0);
+	CHECK(b->exe_dev == 0 && b->exe_ino == 0 && !b->by_attach);
+	return 0;
+}
+
+TEST(an_unbound_reservation_keeps_nothing_of_its_binding)
+{
+	struct store_binding b = { "c1", "/c1", 12, 99, 5, 6, true };
+	struct store_opened report;
+	struct store *s;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(fixture_reserve(s, "camera", NULL), 0);
+	CHECK_EQ(store_bind(s, "camera", &b, NULL, NULL), 0);
+	CHECK_EQ(store_unbind(s, "camera", NULL, NULL), 0);
+	CHECK_EQ(store_load(s, each_unbound, fixture_each_thread, NULL, NULL), 0);
+	CHECK_EQ(store_bind(s, "camera", &b, NULL, NULL), 0);
+	store_close(s);
+	CHECK_EQ(store_open(fixture_dir, "boot-2", &s, &report, NULL), 0);
+	CHECK_EQ(store_load(s, each_unbound, fixture_each_thread, NULL, NULL), 0);
+	store_close(s);
+}
+
+static int each_until_two(void *ctx, const struct store_resv *r)
+{
+	return ++*(int *)ctx == 2 ? 42 : 0;
+}
+
+TEST(a_walk_ends_where_the_callback_says)
+{
+	struct store *s;
+	int seen = 0;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(fixture_reserve(s, (char[]){ 'a' + i, 0 }, NULL), 0);
+	CHECK_EQ(store_load(s, each_until_two, fixture_each_thread, &seen, NULL), 42);
+	CHECK_EQ(seen, 2);
+	CHECK_TEXT(fixture_content(s), "a b c ");
+	store_close(s);
+}
+
+static int count_change(void *ctx, const struct change *change)
+{
+	++*(int *)ctx;
+	return 0;
+}
+
+static int history_length(struct store *s, const char *name)
+{
+	int n = 0;
+
+	CHECK_EQ(store_history(s, name, count_change, &n, NULL), 0);
+	return n;
+}
+
+static int first_time(void *ctx, const struct change *change)
+{
+	*(int64_t *)ctx = change->at_ms;
+	return 1;
+}
+
+TEST(the_history_of_one_reservation_keeps_its_newest_thousand)
+{
+	struct change change = fixture_change("noisy", "thread-on");
+	int64_t first = 0;
+	struct store *s;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(fixture_reserve(s, "quiet", NULL), 0);
+	for (int i = 1; i <= STORE_HISTORY_NAME_MAX + 5; i++) {
+		change.at_ms = i;
+		CHECK_EQ(store_change(s, &change, NULL), 0);
+	}
+	CHECK_EQ(history_length(s, "noisy"), STORE_HISTORY_NAME_MAX);
+	CHECK_EQ(history_length(s, "quiet"), 1);
+	CHECK_EQ(store_history(s, "noisy", first_time, &first, NULL), 1);
+	CHECK_EQ(first, 6);
+	store_close(s);
+}
+
+TEST(the_whole_history_keeps_its_newest_ten_thousand)
+{
+	enum { NAMES = 25, EACH = 401 };
+	struct store *s;
+	int total = 0;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	for (int i = 0; i < NAMES * EACH; i++) {
+		char name[16];
+		struct change change = fixture_change(name, "refused");
+
+		if (i == STORE_HISTORY_MAX / 2) {
+			store_close(s);
+			s = fixture_open(NULL);
+		}
+		snprintf(name, sizeof(name), "n%d", i / EACH);
+		CHECK_EQ(store_change(s, &change, NULL), 0);
+	}
+	for (int i = 0; i < NAMES; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "n%d", i);
+		total += history_length(s, name);
+	}
+	CHECK_EQ(total, STORE_HISTORY_MAX);
+	CHECK_EQ(history_length(s, "n0"), EACH - (NAMES * EACH - STORE_HISTORY_MAX));
+	CHECK_EQ(history_length(s, "n24"), EACH);
+	store_close(s);
+}
+
+static int reason_length(void *ctx, const struct change *change)
+{
+	*(size_t *)ctx = strlen(change->why);
+	return 0;
+}
+
+TEST(a_long_reason_is_cut_and_a_huge_document_refused)
+{
+	struct change change = fixture_change("a", "trouble");
+	struct store_resv resv = fixture_resv("a");
+	char *huge = malloc((2 << 20) + 1);
+	size_t len = 0;
+	struct store *s;
+
+	CHECK(huge);
+	memset(huge, 'x', 2 << 20);
+	huge[2 << 20] = '\0';
+	resv.document = huge;
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(store_reserve(s, &resv, NULL, NULL), -EMSGSIZE);
+	huge[5000] = '\0';
+	change.why = huge;
+	CHECK_EQ(store_change(s, &change, NULL), 0);
+	CHECK_EQ(store_history(s, "a", reason_length, &len, NULL), 0);
+	CHECK_EQ(len, 1000);
+	store_close(s);
+	free(huge);
+}
+
+TEST(what_was_probed_is_kept_for_this_boot)
+{
+	struct store_opened report;
+	char *value = (char *)"untouched";
+	struct store *s;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(store_probe_get(s, "ceiling", &value, NULL), 0);
+	CHECK(!value);
+	CHECK_EQ(store_probe_put(s, "ceiling", "949999", NULL), 0);
+	CHECK_EQ(store_probe_put(s, "ceiling", "950000", NULL), 0);
+	store_close(s);
+
+	s = fixture_open(NULL);
+	CHECK_EQ(store_probe_get(s, "ceiling", &value, NULL), 0);
+	CHECK_TEXT(value, "950000");
+	free(value);
+	store_close(s);
+
+	CHECK_EQ(store_open(fixture_dir, "boot-2", &s, &report, NULL), 0);
+	CHECK(report.rebooted);
+	CHECK_EQ(store_probe_get(s, "ceiling", &value, NULL), 0);
+	CHECK(!value);
+	store_close(s);
+}
+
+TEST(a_reboot_frees_what_the_kernel_freed_and_keeps_the_promises)
+{
+	struct store_binding b = { "c1", "/c1", 12, 99 };
+	struct store_opened report;
+	struct store *s;
+
+	fixture_new();
+	s = fixture_open(&report);
+	CHECK(report.created && !report.rebooted);
+	CHECK_EQ(fixture_reserve(s, "camera", NULL), 0);
+	CHECK_EQ(fixture_reserve(s, "arm", NULL), 0);
+	CHECK_EQ(store_bind(s, "camera", &b, NULL, NULL), 0);
+	CHECK_EQ(store_attach(s, "arm", 13, 100, NULL, NULL), 0);
+	CHECK_EQ(store_ending(s, "arm", NULL, NULL), 0);
+	store_close(s);
+
+	s = fixture_open(&report);
+	CHECK(!report.created && !report.rebooted);
+	store_close(s);
+
+	CHECK_EQ(store_open(fixture_dir, "boot-2", &s, &report, NULL), 0);
+	CHECK(report.rebooted && !report.created);
+	CHECK_TEXT(fixture_content(s), "camera arm- ");
+	store_close(s);
+}
