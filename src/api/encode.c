@@ -33,13 +33,20 @@ static json_t *labels_encode(const struct resv_label *labels, size_t n)
 	return TAKE(object);
 }
 
+/* From the times and not from the kernel's fixed point, so that 4 ms every 20 ms are 200000. */
+static uint64_t request_ppm(const struct resv_request *q)
+{
+	unsigned __int128 scaled = (unsigned __int128)q->dl.runtime_ns * q->cores * PPM_ONE_CPU;
+
+	return (uint64_t)((scaled + q->dl.period_ns - 1) / q->dl.period_ns);
+}
+
 static int set_request(json_t *object, const struct resv_request *q)
 {
-	bw_t all = { dl_bandwidth(&q->dl).q20 * q->cores };
 	json_t *numbers = json_pack("{s:I, s:I, s:I, s:I, s:I}", "runtimeNs",
 		(json_int_t)q->dl.runtime_ns, "periodNs", (json_int_t)q->dl.period_ns, "deadlineNs",
 		(json_int_t)q->dl.deadline_ns, "cores", (json_int_t)q->cores, "bandwidthPpm",
-		(json_int_t)bw_to_ppm(all));
+		(json_int_t)request_ppm(q));
 	int bad = json_object_update_new(object, numbers);
 
 	bad |= set_text(object, "guarantee", guarantee_name(q->guarantee));

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/params.h"
+
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "test.h"
+
+static json_t *load(const char *text)
+{
+	json_t *value = json_loads(text, 0, NULL);
+
+	CHECK(value != NULL);
+	return value;
+}
+
+TEST(bind_takes_a_name_a_pid_and_perhaps_a_container)
+{
+	cleanup_json json_t *full =
+		load("{\"name\":\"camera\",\"pid\":42,\"container\":\"c0ffee\"}");
+	cleanup_json json_t *less = load("{\"name\":\"camera\",\"pid\":1,\"container\":null}");
+	struct api_bind b;
+
+	CHECK_EQ(api_bind_decode(full, &b, NULL), 0);
+	CHECK_TEXT(b.name, "camera");
+	CHECK_EQ(b.pid, 42);
+	CHECK_TEXT(b.container, "c0ffee");
+	CHECK_EQ(api_bind_decode(less, &b, NULL), 0);
+	CHECK(!b.container);
+}
+
+static void refuse_bind(const char *text, const char *parameter)
+{
+	cleanup_json json_t *p = load(text);
+	struct api_bind b = { .pid = 7 };
+	struct err err = ERR_NULL;
+
+	CHECK_EQ(api_bind_decode(p, &b, &err), -EINVAL);
+	CHECK(strncmp(err.text, parameter, strlen(parameter)) == 0);
+	CHECK_EQ(b.pid, 7);
+}
+
+TEST(bind_refuses_by_the_name_of_the_wrong_parameter)
+{
+	refuse_bind("{\"pid\":1}", "name:");
+	refuse_bind("{\"name\":\"../x\",\"pid\":1}", "name:");
+	refuse_bind("{\"name\":7,\"pid\":1}", "name:");
+	refuse_bind("{\"name\":\"a\"}", "pid:");
+	refuse_bind("{\"name\":\"a\",\"pid\":0}", "pid:");
+	refuse_bind("{\"name\":\"a\",\"pid\":-1}", "pid:");
+	refuse_bind("{\"name\":\"a\",\"pid\":2147483648}", "pid:");
+	refuse_bind("{\"name\":\"a\",\"pid\":1.5}", "pid:");
+	refuse_bind("{\"name\":\"a\",\"pid\":1,\"container\":\"\"}", "container:");
+	refuse_bind("{\"name\":\"a\",\"pid\":1,\"container\":1}", "container:");
+	refuse_bind("{\"name\":\"a\",\"pid\":1,\"cgroup\":\"/x\"}", "cgroup:");
+}
+
+TEST(attach_takes_up_to_64_threads)
+{
+	cleanup_json json_t *p = load("{\"tids\":[]}");
+	json_t *tids = json_object_get(p, "tids");
+	struct api_threads t;
+
+	CHECK_EQ(api_threads_decode(p, &t, NULL), -EINVAL);
+	for (int i = 1; i <= API_TIDS_MAX; i++)
+		json_array_append_new(tids, json_integer(i));
+	CHECK_EQ(api_threads_decode(p, &t, NULL), 0);
+	CHECK(!t.name);
+	CHECK_EQ(t.n, API_TIDS_MAX);
+	CHECK_EQ(t.tids[API_TIDS_MAX - 1], API_TIDS_MAX);
+	json_array_append_new(tids, json_integer(65));
+	CHECK_EQ(api_threads_decode(p, &t, NULL), -EINVAL);
+}
+
+TEST(attach_refuses_what_is_no_thread)
+{
+	static const char *const bad[] = { "{\"tids\":7}", "{}", "{\"tids\":[0]}",
+		"{\"tids\":[\"1\"]}", "{\"tids\":[1],\"name\":\"\"}", "{\"tids\":[1],\"pid\":1}" };
+	struct api_threads t;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		cleanup_json json_t *p = load(bad[i]);
+
+		CHECK_EQ(api_threads_decode(p, &t, NULL), -EINVAL);
+	}
+}
+
+TEST(a_name_is_required_or_may_be_absent)
+{
+	cleanup_json json_t *none = json_object(), *null = load("{\"name\":null}");
+	const char *name = "old";
+
+	CHECK_EQ(api_name_decode(none, true, &name, NULL), -EINVAL);
+	CHECK_EQ(api_name_decode(null, true, &name, NULL), -EINVAL);
+	CHECK_TEXT(name, "old");
+	CHECK_EQ(api_name_decode(none, false, &name, NULL), 0);
+	CHECK(!name);
+}
+
+TEST(reserve_takes_a_document_and_nothing_else)
+{
+	cleanup_json json_t *good = load("{\"document\":{}}"), *bad = load("{\"document\":[]}");
+	cleanup_json json_t *more = load("{\"document\":{},\"force\":true}");
+	const json_t *document = NULL;
+
+	CHECK_EQ(api_document_decode(good, &document, NULL), 0);
+	CHECK(json_is_object(document));
+	CHECK_EQ(api_document_decode(bad, &document, NULL), -EINVAL);
+	CHECK_EQ(api_document_decode(more, &document, NULL), -EINVAL);
+}
+
+TEST(a_call_without_parameters_refuses_any)
+{
+	cleanup_json json_t *none = json_object(), *some = load("{\"x\":1}");
+
+	CHECK_EQ(api_nothing_decode(none, NULL), 0);
+	CHECK_EQ(api_nothing_decode(some, NULL), -EINVAL);
+}
