@@ -11,6 +11,7 @@
 #include "core/model/info.h"
 #include "node/agent/commit.h"
 #include "node/agent/config.h"
+#include "node/agent/pace.h"
 #include "node/agent/promise.h"
 #include "node/agent/tasks.h"
 #include "node/kernel/holder.h"
@@ -47,6 +48,7 @@ struct agent {
 	struct tasks tasks;
 	struct foreign foreign;
 	struct admit_set *shared;
+	struct pace pace;
 	struct admit_set **per_cpu; /* pinned: one of each CPU of the root domain */
 	uint32_t own_id; /* the agent's own thread */
 	char own_why[ERR_TEXT_MAX]; /* why it has no reservation of its own; "": it has */
@@ -73,6 +75,9 @@ struct agent {
 
 int64_t agent_now_ms(void);
 
+/* The reservation of the agent's own thread. */
+struct dl_params agent_own(const struct agent *a);
+
 /* A line for the journal: `format` is one decision. */
 void agent_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -85,6 +90,8 @@ void agent_announce(struct agent *a, const struct change *c);
 int enforce_hold(struct agent *a);
 /* Carries out which threads of the promise hold its servers, from the kernel's truth. */
 void enforce_threads(struct agent *a, struct promise *p);
+/* Whether the kernel runs a thread of the process under the promise, but by hand. */
+bool enforce_finds_on(struct agent *a, struct promise *p, pid_t pid);
 /* One thread gives back; it is forgotten whether or not it still lives. */
 void enforce_forget(struct agent *a, struct promise *p, size_t index);
 /* All threads give back. */
@@ -96,8 +103,14 @@ void enforce_start_retry(struct agent *a);
 
 /* follow.c: threads and processes of containers. */
 void follow_init(struct agent *a);
+/* Wants the kernel's events exactly while a promise is held by somebody. */
+void follow_listen(struct agent *a);
 /* Finds every process of the promise's container again; true: there is at least one. */
 bool follow_find(struct agent *a, struct promise *p);
+/* The process runs in what holds the promise of that name. */
+bool follow_is_member(struct agent *a, const char *name, pid_t pid);
+/* Threads by hand came or went: without any left, what only they held is free. */
+void follow_attached(struct agent *a, struct promise *p);
 /* The container is gone: the promise is free for the next. */
 void follow_unbind(struct agent *a, struct promise *p);
 

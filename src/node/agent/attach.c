@@ -138,9 +138,11 @@ static void add_by_hand(struct agent *a, struct promise *p, pid_t pid, pid_t tid
 
 static void answer_attached(struct agent *a, struct door_call *call, struct promise *p)
 {
-	enforce_threads(a, p);
+	follow_attached(a, p);
 	fault_point("attach.reply");
-	if (p->trouble[0])
+	if (!p->binding)
+		door_error(call, API_NOT_APPLICABLE, p->request.name, "its threads have ended");
+	else if (p->trouble[0])
 		door_error(call, API_NOT_APPLICABLE, p->request.name, p->trouble);
 	else
 		calls_reply_reservation(call, p);
@@ -151,8 +153,10 @@ static void attached(struct agent *a, struct commit *c, int r)
 	struct door_call *call = c->context;
 	struct promise *p = promises_find(&a->promises, c->name);
 
-	if (r == 0 && p && p->binding && p->state != RESV_DRAINING)
+	if (r == 0 && p && p->binding && p->state != RESV_DRAINING) {
+		tasks_add(&a->tasks, p, c->pid);
 		add_by_hand(a, p, c->pid, c->thread.tid, c->thread.start);
+	}
 	if (!call)
 		return; /* another thread of the same call answers it */
 	if (p)
@@ -240,23 +244,19 @@ static void detached(struct agent *a, struct commit *c, int r)
 {
 	struct door_call *call = c->context;
 	struct promise *p = promises_find(&a->promises, c->name);
-	bool any = false;
 
+	/* Still on disk, so it still is under it. */
+	if (r < 0 && p->binding)
+		add_by_hand(a, p, c->pid, c->thread.tid, c->thread.start);
 	if (!call)
 		return;
-	if (p)
-		p->settled = true;
-	if (r < 0 || !p) {
-		door_error(call, API_FAILED, c->name, p ? c->err.text : "it was released");
-		return;
-	}
-	for (unsigned i = 0; i < p->n_threads; i++)
-		any |= p->threads[i].by_hand;
-	if (!any && p->binding && p->binding->by_attach)
-		follow_unbind(a, p);
+	p->settled = true;
+	follow_attached(a, p);
+	fault_point("detach.reply");
+	if (r < 0)
+		door_error(call, API_FAILED, c->name, c->err.text);
 	else
-		enforce_threads(a, p);
-	calls_reply_reservation(call, p);
+		calls_reply_reservation(call, p);
 }
 
 void call_detach(struct agent *a, struct door_call *call)

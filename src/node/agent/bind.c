@@ -28,7 +28,11 @@ int bind_prepare(struct agent *a, struct promise *p, struct err *err)
 {
 	int r = enforce_bind(a, p, err);
 
-	return r < 0 ? r : door_listen_own(a, p, err);
+	fault_point("bind.prepared");
+	if (r == 0)
+		r = door_listen_own(a, p, err);
+	fault_point("bind.listening");
+	return r;
 }
 
 /* A cgroup that the runtime itself is in is not the container's own. */
@@ -76,6 +80,7 @@ void bind_undo(struct agent *a, struct promise *p)
 		tasks_remove(&a->tasks, b->tasks);
 	p->binding = NULL;
 	binding_destroy(b);
+	follow_listen(a);
 	if (p->state != RESV_HELD)
 		promise_event(p, RESV_EV_UNBIND);
 }
@@ -94,6 +99,7 @@ static void bound(struct agent *a, struct commit *c, int r)
 		return;
 	}
 	agent_announce(a, &change);
+	enforce_threads(a, p); /* its program may have begun meanwhile */
 	fault_point("bind.reply");
 	if (p->binding)
 		calls_reply_reservation(call, p);
@@ -136,6 +142,7 @@ int bind_tie(struct agent *a, struct promise *p, struct binding *b, commit_done_
 	int r;
 
 	p->binding = b;
+	follow_listen(a);
 	r = tasks_add(&a->tasks, p, b->pid);
 	if (r == -EBUSY)
 		r = err_set(err, -EBUSY, "process %d holds another reservation already", b->pid);

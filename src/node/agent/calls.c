@@ -101,6 +101,7 @@ static void call_list(struct agent *a, struct door_call *call)
 static void call_node(struct agent *a, struct door_call *call)
 {
 	struct check checks[CHECKS_MAX];
+	struct dl_params own;
 	struct node_info n = {
 		.cpus = cpus_count(&a->probe.root_domain),
 		.granularity_ns = a->overrun.granularity_ns,
@@ -108,8 +109,8 @@ static void call_node(struct agent *a, struct door_call *call)
 	};
 
 	room_refresh_foreign(a);
-	n.promised = dl_bandwidth(&(struct dl_params){ a->config.own_runtime_ns,
-		a->config.own_period_ns, a->config.own_period_ns });
+	own = agent_own(a);
+	n.promised = dl_bandwidth(&own);
 	n.ceiling.q20 = a->limit.q20 / n.cpus;
 	n.foreign = a->foreign.sum;
 	for (const struct promise *p = a->promises.first; p; p = p->next)
@@ -176,6 +177,7 @@ static const struct method {
 
 void calls_dispatch(struct agent *a, struct door_call *call)
 {
+	pace_check(a);
 	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
 		if (strcmp(methods[i].name, call->message.method) != 0)
 			continue;

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "api/encode.h"
 #include "base/cleanup.h"
@@ -31,11 +33,15 @@ void commit_destroy(struct commit *c)
 	free(c->document);
 	free(c->container);
 	free(c->cgroup);
+	free(c->threads);
 	json_decref(c->history);
 	free(c);
 }
 
-/* The promise first, then what follows from it: a crash in between is mended by recovery. */
+/*
+ * The CDI file first, because removing it again needs no room on a full disk; without the promise
+ * its hook refuses, and recovery sweeps it away.
+ */
 static int work_reserve(struct commit *c, const struct change *row)
 {
 	struct agent *a = c->agent;
@@ -52,18 +58,17 @@ static int work_reserve(struct commit *c, const struct change *row)
 	c->resv.document = c->document;
 	if (mkdir(own_dir, 0755) < 0 && errno != EEXIST)
 		return err_set_errno(&c->err, errno, "make %s", own_dir);
-	r = store_reserve(a->store, &c->resv, row, &c->err);
-	fault_point("commit.reserve.stored");
-	if (r < 0)
-		return r;
+	fault_point("commit.reserve.folder");
 	r = cdi_spec_write(a->config.cdi_dir, &spec, &c->err);
 	fault_point("commit.reserve.cdi");
-	if (r < 0) {
-		struct change undone = { agent_now_ms(), c->name, change_name(CHANGE_RELEASED),
-			c->err.text };
-
-		store_release(a->store, c->name, &undone, NULL);
+	if (r == 0) {
+		r = store_reserve(a->store, &c->resv, row, &c->err);
+		fault_point("commit.reserve.stored");
+		if (r < 0)
+			cdi_spec_remove(a->config.cdi_dir, a->config.socket, c->name, NULL);
 	}
+	if (r < 0)
+		rmdir(own_dir);
 	return r;
 }
 
@@ -71,6 +76,7 @@ static int work_release(struct commit *c, const struct change *row)
 {
 	struct agent *a = c->agent;
 	char own_dir[CONFIG_PATH_MAX];
+	struct err err = ERR_NULL;
 	int r = store_release(a->store, c->name, row, &c->err);
 
 	fault_point("commit.release.stored");
@@ -78,9 +84,12 @@ static int work_release(struct commit *c, const struct change *row)
 		return r;
 	config_own_dir(&a->config, c->name, own_dir);
 	rmdir(own_dir);
-	r = cdi_spec_remove(a->config.cdi_dir, a->config.socket, c->name, &c->err);
+	/* It is released whether or not its file can go: the hook of that one refuses. */
+	if (cdi_spec_remove(a->config.cdi_dir, a->config.socket, c->name, &err) < 0)
+		agent_log("%s: released, but its CDI file is left until taktd starts anew: %s",
+			c->name, err.text);
 	fault_point("commit.release.cdi");
-	return r;
+	return 0;
 }
 
 static int collect_change(void *context, const struct change *change)
@@ -143,6 +152,10 @@ static void run_in_worker(uv_work_t *req)
 	struct agent *a = container_of(req, struct agent, commits.work);
 	struct commit *c = a->commits.first;
 
+	/* Of this thread alone: a Bind must not wait behind the load that it is there against. */
+	if (!a->commits.ran)
+		setpriority(PRIO_PROCESS, gettid(), -20);
+	a->commits.ran = true;
 	fault_point("commit.begin");
 	c->result = work(c);
 	fault_point("commit.end");

@@ -54,12 +54,16 @@ struct commit {
 	json_t *history; /* COMMIT_HISTORY: an array of changes */
 	int result;
 	pid_t pid; /* of the thread; not written */
+	/* COMMIT_RELEASE: the threads by hand that come back if it fails; freed with it. */
+	struct promise_thread *threads;
+	unsigned n_threads;
 };
 
 struct commits {
 	struct commit *first, *last;
 	uv_work_t work;
 	bool busy;
+	bool ran; /* the worker's own: it has its priority */
 };
 
 /* NULL: out of memory. */

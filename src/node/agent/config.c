@@ -42,9 +42,9 @@ static const struct setting settings[] = {
 		"takt-hook; default: " TAKT_LIBEXECDIR "/takt-hook" },
 	{ "group", SETTING_NAME, offsetof(struct config, group), "takt",
 		"group that may manage reservations, if it exists" },
-	{ "own-runtime", SETTING_DURATION, offsetof(struct config, own_runtime_ns), "1ms",
+	{ "own-runtime", SETTING_DURATION, offsetof(struct config, own_runtime_ns), "2ms",
 		"runtime of taktd's own reservation in each period" },
-	{ "own-period", SETTING_DURATION, offsetof(struct config, own_period_ns), "20ms",
+	{ "own-period", SETTING_DURATION, offsetof(struct config, own_period_ns), "40ms",
 		"period of taktd's own reservation" },
 };
 

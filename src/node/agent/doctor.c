@@ -129,11 +129,17 @@ static int look_at_process(void *context, pid_t pid)
 	return 0;
 }
 
+/* A walk over all of /proc, so at most once a second, however often somebody asks. */
 static void check_rt_threads(struct report *r)
 {
-	struct rt_scan s = { 0 };
+	static struct rt_scan s;
+	static uint64_t again_ns;
 
-	proc_each_process(look_at_process, &s);
+	if (uv_hrtime() >= again_ns) {
+		s = (struct rt_scan){ 0 };
+		proc_each_process(look_at_process, &s);
+		again_ns = uv_hrtime() + NSEC_PER_SEC;
+	}
 	if (s.n == 0)
 		add(r, "rt-threads", CHECK_OK, NULL,
 			"no program has SCHED_FIFO or SCHED_RR threads");

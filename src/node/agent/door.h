@@ -24,6 +24,7 @@ struct door_call {
 	struct api_call message;
 	char own[RESV_NAME_MAX + 1]; /* came by this reservation's own socket; "": the main one */
 	pid_t pid; /* who connected, SO_PEERCRED */
+	bool watching; /* never answered: it goes with its peer */
 	struct door_call *next; /* among the watchers */
 };
 

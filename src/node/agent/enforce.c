@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "core/model/plan.h"
 #include "node/kernel/sched.h"
 #include "node/monitor/proc.h"
@@ -56,8 +57,11 @@ void enforce_unbind(struct agent *a, struct promise *p)
 
 static bw_t promised_and_not_running(const struct agent *a)
 {
+	struct dl_params own = agent_own(a);
 	bw_t sum = { 0 };
 
+	if (a->pace.begun && !a->pace.deadline)
+		sum = dl_bandwidth(&own);
 	for (const struct promise *p = a->promises.first; p; p = p->next) {
 		unsigned idle = p->request.cores;
 
@@ -125,14 +129,18 @@ static int turn_on(struct agent *a, struct promise *p, struct promise_thread *t)
 	struct kern *k = kern_of(a, p);
 	struct kern_thread kt = kern_thread_of(p, t->tid, t->cpu);
 	uint64_t share = promise_server_bandwidth(p).q20;
-	int r = k->ops->thread_on(k, &kt);
+	int r;
 
+	fault_point("thread.on");
+	r = k->ops->thread_on(k, &kt);
 	if (r == -EBUSY && k->ops->thread_carries && !a->probe.unlimited) {
 		uint64_t held = holder_held(a->holder).q20;
 
 		holder_set(a->holder, (bw_t){ held > share ? held - share : 0 });
+		fault_point("thread.room");
 		r = k->ops->thread_on(k, &kt);
 	}
+	fault_point("thread.is-on");
 	t->on = r == 0;
 	return r;
 }
@@ -184,9 +192,11 @@ void enforce_forget(struct agent *a, struct promise *p, size_t index)
 	struct kern *k = kern_of(a, p);
 	struct proc_stat s;
 
+	fault_point("thread.off");
 	/* The number may belong to a stranger by now. */
 	if (t.on && k && proc_thread_stat(t.pid, t.tid, &s) == 0 && s.start == t.start)
 		k->ops->thread_off(k, t.tid);
+	fault_point("thread.is-off");
 	drop(p, index);
 	enforce_hold(a);
 	update_state(p);
@@ -268,7 +278,27 @@ static bool is_on(struct candidates *c, const struct proc_stat *s)
 		if (on)
 			return true;
 	}
+	/* An agent was killed while it took it out. */
+	if (c->agent->recovering && tasks_find(&c->agent->tasks, c->pid) &&
+		sched_is_leaving(s->pid))
+		k->ops->thread_off(k, s->pid);
 	return false;
+}
+
+static int find_on(void *context, pid_t tid)
+{
+	struct candidates *c = context;
+	struct proc_stat s;
+
+	return !promise_thread(c->promise, tid) && proc_thread_stat(c->pid, tid, &s) == 0 &&
+	       is_on(c, &s);
+}
+
+bool enforce_finds_on(struct agent *a, struct promise *p, pid_t pid)
+{
+	struct candidates c = { .agent = a, .promise = p, .pid = pid };
+
+	return kern_of(a, p) && proc_each_thread(c.pid, find_on, &c) > 0;
 }
 
 static int add_candidate(void *context, pid_t tid)
@@ -373,7 +403,8 @@ void enforce_threads(struct agent *a, struct promise *p)
 	char trouble[PROMISE_REASON_MAX] = "";
 	size_t n = 0;
 
-	if (!p->binding || !kern_of(a, p))
+	/* What is not on disk is not done: a crash would leave threads that nobody knows of. */
+	if (!p->binding || !p->settled || !kern_of(a, p))
 		return;
 	forget_dead(a, p);
 	collect(&c);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "core/model/plan.h"
 #include "node/agent/bind.h"
 #include "node/agent/door.h"
@@ -66,6 +67,18 @@ static struct task *adopt_by_cgroup(struct agent *a, pid_t pid)
 	return NULL;
 }
 
+bool follow_is_member(struct agent *a, const char *name, pid_t pid)
+{
+	struct promise *p = promises_find(&a->promises, name);
+	struct task *t = tasks_find(&a->tasks, pid);
+
+	if (t && proc_gone(pid, t->start))
+		return false; /* another process may have its number by now */
+	if (!t)
+		t = adopt_by_cgroup(a, pid);
+	return p && t && t->promise == p;
+}
+
 static void on_execed(struct event_handler *h, pid_t pid)
 {
 	struct agent *a = agent_of(h);
@@ -94,6 +107,16 @@ static void on_named(
 		enforce_threads(a, t->promise);
 }
 
+void follow_listen(struct agent *a)
+{
+	bool any = false;
+
+	for (const struct promise *p = a->promises.first; p && !any; p = p->next)
+		any = p->binding;
+	if (a->events)
+		event_source_listen(a->events, any);
+}
+
 void follow_unbind(struct agent *a, struct promise *p)
 {
 	struct binding *b = p->binding;
@@ -101,13 +124,16 @@ void follow_unbind(struct agent *a, struct promise *p)
 	struct change change = { agent_now_ms(), p->request.name, change_name(CHANGE_UNBOUND),
 		"its processes have ended" };
 
+	fault_point("unbind.begin");
 	enforce_stop(a, p);
+	fault_point("unbind.stopped");
 	while (b->tasks)
 		tasks_remove(&a->tasks, b->tasks);
 	enforce_unbind(a, p);
 	door_unlisten(b->listener);
 	p->binding = NULL;
 	binding_destroy(b);
+	follow_listen(a);
 	promise_event(p, RESV_EV_UNBIND);
 	enforce_hold(a);
 	agent_announce(a, &change);
@@ -115,7 +141,32 @@ void follow_unbind(struct agent *a, struct promise *p)
 		return; /* the store is mended by recovery: the process is gone there too */
 	commit->change = CHANGE_UNBOUND;
 	snprintf(commit->why, sizeof(commit->why), "%s", change.why);
+	fault_point("unbind.told");
 	commit_start(commit);
+}
+
+void follow_attached(struct agent *a, struct promise *p)
+{
+	bool any = false;
+
+	enforce_threads(a, p);
+	for (unsigned i = 0; i < p->n_threads; i++)
+		any |= p->threads[i].by_hand;
+	if (p->binding && p->binding->by_attach && !any)
+		follow_unbind(a, p);
+}
+
+/* A thread of the promise has ended. */
+static void lose_thread(struct agent *a, struct promise *p, unsigned index)
+{
+	struct promise_thread t = p->threads[index];
+	struct commit *c = t.by_hand ? commit_create(a, COMMIT_DETACH, p->request.name) : NULL;
+
+	enforce_forget(a, p, index);
+	if (c) {
+		c->thread.tid = t.tid;
+		commit_start(c);
+	}
 }
 
 static void on_exited(struct event_handler *h, pid_t pid, pid_t tid)
@@ -128,12 +179,14 @@ static void on_exited(struct event_handler *h, pid_t pid, pid_t tid)
 		return;
 	for (unsigned i = 0; i < p->n_threads; i++)
 		if (p->threads[i].tid == tid && proc_thread_gone(pid, tid)) {
-			enforce_forget(a, p, i);
-			if (follows_threads(p))
-				enforce_threads(a, p);
+			lose_thread(a, p, i);
 			break;
 		}
-	if (!proc_gone(pid, t->start))
+	if (p->settled && (follows_threads(p) || p->binding->by_attach))
+		follow_attached(a, p);
+	/* By then the promise may be free, and its tasks with it. */
+	t = tasks_find(&a->tasks, pid);
+	if (!t || !proc_gone(pid, t->start))
 		return;
 	tasks_remove(&a->tasks, t);
 	if (p->binding->n_tasks == 0 && p->state != RESV_DRAINING)
@@ -146,6 +199,18 @@ struct search {
 	size_t added;
 };
 
+/*
+ * Of a program without a cgroup of its own, a process whose parent has ended is known only by
+ * what an earlier agent made of it.
+ */
+static bool is_orphan(struct agent *a, struct promise *p, pid_t pid, uint64_t start)
+{
+	const struct binding *b = p->binding;
+
+	return a->recovering && !b->cgroup && !b->by_attach && start >= b->start &&
+	       enforce_finds_on(a, p, pid);
+}
+
 static int find_member(void *context, pid_t pid)
 {
 	struct search *s = context;
@@ -154,11 +219,13 @@ static int find_member(void *context, pid_t pid)
 	struct task *parent;
 	struct proc_stat stat;
 
-	if (tasks_find(&s->agent->tasks, pid) || proc_stat(pid, &stat) < 0 || stat.state == 'Z')
+	if (tasks_find(&s->agent->tasks, pid) || proc_stat(pid, &stat) < 0 ||
+		proc_gone(pid, stat.start))
 		return 0;
 	parent = tasks_find(&s->agent->tasks, stat.ppid);
 	if ((parent && parent->promise == s->promise) ||
-		(b->cgroup && proc_cgroup(pid, path) == 0 && in_cgroup(path, b->cgroup)))
+		(b->cgroup && proc_cgroup(pid, path) == 0 && in_cgroup(path, b->cgroup)) ||
+		is_orphan(s->agent, s->promise, pid, stat.start))
 		s->added += tasks_add(&s->agent->tasks, s->promise, pid) == 0;
 	return 0;
 }
@@ -196,7 +263,8 @@ static void on_lost(struct event_handler *h)
 			continue;
 		}
 		bind_check_running(p->binding);
-		enforce_threads(a, p);
+		if (p->settled)
+			follow_attached(a, p);
 	}
 }
 

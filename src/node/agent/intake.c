@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "core/document/document.h"
 #include "node/agent/agent.h"
+#include "node/agent/bind.h"
 #include "node/cdi/cdi.h"
 
 static void reply_reserved(struct door_call *call, const struct promise *p)
@@ -192,13 +193,19 @@ static void released(struct agent *a, struct commit *c, int r)
 	struct door_call *call = c->context;
 	struct promise *p = promises_find(&a->promises, c->name);
 	struct change change = { agent_now_ms(), c->name, change_name(CHANGE_RELEASED), c->why };
+	struct err why = ERR_NULL;
 
 	if (r < 0) {
 		/* Still on disk, so it still holds; recovery would say the same. */
+		for (unsigned i = 0; p->binding && i < c->n_threads; i++)
+			p->threads[p->n_threads++] = c->threads[i];
 		p->state = RESV_HELD;
 		p->settled = true;
-		if (p->binding)
+		if (p->binding) {
 			promise_event(p, RESV_EV_BIND);
+			if (bind_prepare(a, p, &why) < 0)
+				agent_log("%s: %s", c->name, why.text);
+		}
 		enforce_threads(a, p);
 		door_error(call, API_FAILED, c->name, c->err.text);
 		return;
@@ -213,10 +220,22 @@ static void released(struct agent *a, struct commit *c, int r)
 	room_give_back(a, p);
 	promises_remove(&a->promises, p);
 	promise_destroy(p);
+	follow_listen(a);
 	enforce_hold(a);
 	agent_announce(a, &change);
 	fault_point("release.reply");
 	door_reply(call, NULL);
+}
+
+/* Out of memory: they are not brought back. */
+static void keep_threads(struct commit *c, const struct promise *p)
+{
+	c->threads = calloc(p->n_threads + 1, sizeof(*c->threads));
+	for (unsigned i = 0; c->threads && i < p->n_threads; i++)
+		if (p->threads[i].by_hand) {
+			c->threads[c->n_threads] = p->threads[i];
+			c->threads[c->n_threads++].on = false;
+		}
 }
 
 void call_release(struct agent *a, struct door_call *call)
@@ -241,6 +260,7 @@ void call_release(struct agent *a, struct door_call *call)
 	}
 	promise_event(p, RESV_EV_RELEASE);
 	p->settled = false;
+	keep_threads(c, p);
 	enforce_stop(a, p);
 	fault_point("release.stopped");
 	if (p->binding) {

@@ -15,9 +15,9 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "node/agent/door.h"
 #include "node/agent/notify.h"
-#include "node/kernel/sched.h"
 
 enum exit_code {
 	EXIT_USAGE = 64,
@@ -31,6 +31,12 @@ int64_t agent_now_ms(void)
 
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+struct dl_params agent_own(const struct agent *a)
+{
+	return (struct dl_params){ a->config.own_runtime_ns, a->config.own_period_ns,
+		a->config.own_period_ns };
 }
 
 void agent_log(const char *format, ...)
@@ -120,6 +126,7 @@ static void on_events(uv_poll_t *poll, int status, int events)
 {
 	struct agent *a = container_of(poll, struct agent, events_poll);
 
+	pace_check(a);
 	event_source_read(a->events);
 }
 
@@ -139,19 +146,6 @@ static void open_events(struct agent *a)
 	uv_poll_start(&a->events_poll, UV_READABLE, on_events);
 }
 
-/* The loop's thread keeps a promise of its own, so that it answers on an overloaded machine. */
-static void reserve_own(struct agent *a)
-{
-	struct dl_params own = { a->config.own_runtime_ns, a->config.own_period_ns,
-		a->config.own_period_ns };
-	int r = sched_set_deadline(0, &own, false);
-
-	if (r == 0)
-		return;
-	snprintf(a->own_why, sizeof(a->own_why), "%s", sched_reason(r));
-	agent_log("taktd has no reservation of its own and may answer late: %s", a->own_why);
-}
-
 static void on_stop(uv_signal_t *signal, int number)
 {
 	uv_stop(signal->loop);
@@ -161,19 +155,25 @@ static int start(struct agent *a, struct err *err)
 {
 	int r = open_store(a, err);
 
+	fault_point("start.store");
 	if (r == 0)
 		r = open_kernel(a, err);
 	if (r < 0)
 		return r;
+	fault_point("start.kernel");
 	measure_overrun(a);
 	open_events(a);
 	r = room_init(a, err);
+	fault_point("start.room");
 	if (r == 0)
 		r = door_open(a, &a->door, err);
+	fault_point("start.door");
 	if (r == 0)
 		r = recover(a, err);
+	fault_point("start.recovered");
 	if (r == 0)
-		reserve_own(a);
+		pace_start(a);
+	fault_point("start.ready");
 	return r;
 }
 
@@ -189,7 +189,8 @@ static void stop(struct agent *a)
 	struct promise *next;
 
 	notify_send("STOPPING=1");
-	sched_set_normal(0);
+	pace_stop(a);
+	fault_point("stop.begin");
 	for (struct promise *p = a->promises.first; p; p = p->next)
 		if (p->binding) {
 			door_unlisten(p->binding->listener);
@@ -201,6 +202,7 @@ static void stop(struct agent *a)
 	uv_walk(&a->loop, ignore_handle, NULL);
 	uv_run(&a->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&a->loop);
+	fault_point("stop.written");
 	for (struct promise *p = a->promises.first; p; p = next) {
 		next = p->next;
 		while (p->binding && p->binding->tasks)
@@ -215,7 +217,9 @@ static void stop(struct agent *a)
 	for (enum placement i = 0; i < _PLACEMENT_MAX; i++)
 		kern_destroy(a->kerns[i]);
 	holder_destroy(a->holder);
+	fault_point("stop.let-go");
 	store_close(a->store);
+	fault_point("stop.closed");
 }
 
 static void prepare_process(void)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "core/document/document.h"
 #include "node/agent/door.h"
 #include "node/cdi/cdi.h"
@@ -97,9 +98,11 @@ static int each_thread(void *context, const struct store_thread *from)
 	struct proc_stat s;
 	pid_t pid;
 
-	if (!p || p->n_threads == p->request.cores || proc_tgid(from->tid, &pid) < 0 ||
-		proc_thread_stat(pid, from->tid, &s) < 0 || s.start != from->start)
+	if (!p || !p->binding || p->n_threads == p->request.cores ||
+		proc_tgid(from->tid, &pid) < 0 || proc_thread_stat(pid, from->tid, &s) < 0 ||
+		s.start != from->start)
 		return 0;
+	tasks_add(&rec->agent->tasks, p, pid);
 	p->threads[p->n_threads++] = (struct promise_thread){
 		.pid = pid,
 		.tid = from->tid,
@@ -111,6 +114,14 @@ static int each_thread(void *context, const struct store_thread *from)
 	return 0;
 }
 
+/* Who belongs to it without doubt; only then is it asked whose the others are. */
+static void find_members(struct agent *a, struct promise *p)
+{
+	if (!proc_gone(p->binding->pid, p->binding->start))
+		tasks_add(&a->tasks, p, p->binding->pid);
+	follow_find(a, p);
+}
+
 /* The container as it is now; without a process left, the promise is free. */
 static void take_over(struct agent *a, struct promise *p)
 {
@@ -118,15 +129,15 @@ static void take_over(struct agent *a, struct promise *p)
 	struct err err = ERR_NULL;
 
 	promise_event(p, RESV_EV_BIND);
-	if (!proc_gone(b->pid, b->start))
-		tasks_add(&a->tasks, p, b->pid);
-	if (!follow_find(a, p)) {
+	/* Tied to attach threads, and killed before there was one. */
+	if (!follow_find(a, p) || (b->by_attach && p->n_threads == 0)) {
 		follow_unbind(a, p);
 		return;
 	}
 	bind_check_running(b);
-	/* Of a first process that is gone, children are left: its program has run. */
-	if (!tasks_find(&a->tasks, b->pid))
+	/* Of a first process that is gone, children are left: its program has run. So it has
+	 * where a thread of it is on, though the program may be the one that it was before. */
+	if (!tasks_find(&a->tasks, b->pid) || enforce_finds_on(a, p, b->pid))
 		b->running = true;
 	if (bind_prepare(a, p, &err) < 0) {
 		snprintf(p->trouble, sizeof(p->trouble), "%.200s", err.text);
@@ -167,18 +178,26 @@ int recover(struct agent *a, struct err *err)
 
 	if (r < 0)
 		return r;
+	fault_point("recover.loaded");
+	for (struct promise *p = a->promises.first; p; p = p->next)
+		if (p->binding)
+			find_members(a, p);
 	a->recovering = true;
 	for (struct promise *p = a->promises.first; p; p = next) {
 		next = p->next;
 		if (p->binding)
 			take_over(a, p);
+		fault_point("recover.taken-over");
 	}
 	a->recovering = false;
+	follow_listen(a);
 	if (enforce_hold(a) < 0)
 		agent_log("not all that is promised is held in the kernel yet: trying on");
+	fault_point("recover.held");
 	for (struct promise *p = a->promises.first; p; p = p->next)
 		if (write_cdi(a, p, &why) < 0)
 			agent_log("%s: %s", p->request.name, why.text);
+	fault_point("recover.written");
 	if (cdi_specs_sweep(a->config.cdi_dir, a->config.socket, is_promised, a, &why) < 0)
 		agent_log("%s", why.text);
 	if (a->promises.n)

@@ -131,9 +131,8 @@ static void count_foreign(struct agent *a, struct foreign found)
 /* What our threads have in the kernel beside the placeholders. */
 static uint64_t running_q20(const struct agent *a)
 {
-	struct dl_params own = { a->config.own_runtime_ns, a->config.own_period_ns,
-		a->config.own_period_ns };
-	uint64_t sum = kernel_q20(&own);
+	struct dl_params own = agent_own(a);
+	uint64_t sum = a->pace.deadline ? kernel_q20(&own) : 0;
 
 	for (const struct promise *p = a->promises.first; p; p = p->next)
 		for (unsigned i = 0; i < p->n_threads; i++)
@@ -142,16 +141,27 @@ static uint64_t running_q20(const struct agent *a)
 	return sum;
 }
 
+/* The placeholders could hold exactly this much: two tries instead of a search. */
+static bool limit_is(struct holder *h, uint64_t q20)
+{
+	bw_t held = holder_held(h);
+	bool is = holder_set(h, (bw_t){ q20 }) == 0;
+
+	is = holder_set(h, (bw_t){ q20 + 1 }) < 0 && is;
+	holder_set(h, held);
+	return is;
+}
+
 void room_refresh_foreign(struct agent *a)
 {
 	uint64_t ours, could;
 
 	if (a->probe.unlimited)
 		return;
-	ours = running_q20(a);
-	could = holder_limit(a->holder).q20;
-	if (could + ours + a->foreign.sum.q20 == a->limit.q20)
+	ours = running_q20(a) + a->foreign.sum.q20;
+	if (ours <= a->limit.q20 && limit_is(a->holder, a->limit.q20 - ours))
 		return;
+	ours = running_q20(a);
 	count_foreign(a, scan_foreign(a));
 	could = holder_limit(a->holder).q20;
 	if (could + ours + a->foreign.sum.q20 != a->limit.q20) {
@@ -198,8 +208,7 @@ int room_init(struct agent *a, struct err *err)
 	r = create_sets(a, err);
 	if (r < 0)
 		return r;
-	own.dl = (struct dl_params){ a->config.own_runtime_ns, a->config.own_period_ns,
-		a->config.own_period_ns };
+	own.dl = agent_own(a);
 	return admit_hold(a->probe.unlimited ? a->per_cpu[0] : a->shared, &own, &a->own_id, err);
 }
 

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "core/model/units.h"
 #include "node/kernel/sched.h"
 
@@ -59,8 +60,10 @@ static int write_us(int dirfd, const char *file, int64_t value, struct err *err)
 
 	if (fd < 0)
 		return err_set_errno(err, errno, "open %s", file);
+	fault_point("group.write");
 	if (write(fd, text, n) != n)
 		return err_set_errno(err, errno, "write %s to %s", text, file);
+	fault_point("group.written");
 	return 0;
 }
 

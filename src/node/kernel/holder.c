@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "node/kernel/sched.h"
 
 #define HOLDER_PERIOD_NS ((1ull << 20) * NSEC_PER_USEC)
@@ -106,9 +107,11 @@ static int thread_hold(struct holder_thread *t, uint64_t q20)
 
 	if (q20 == t->q20)
 		return 0;
+	fault_point("holder.move");
 	r = q20 ? sched_set_deadline(t->tid, &p, false) : sched_set_normal(t->tid);
 	if (r == 0)
 		t->q20 = q20;
+	fault_point("holder.moved");
 	return r;
 }
 

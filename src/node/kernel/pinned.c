@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "node/kernel/affinity.h"
 #include "node/kernel/sched.h"
 
@@ -34,6 +35,7 @@ static int pinned_thread_on(struct kern *k, const struct kern_thread *t)
 
 	cpus_add(&one, t->cpu);
 	r = affinity_set(t->tid, &one);
+	fault_point("pinned.moved");
 	return r < 0 ? r : sched_set_deadline(t->tid, &t->dl, t->reclaim);
 }
 

@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fault.h"
+
 /* include/uapi/linux/sched.h and sched/types.h. */
 #define FLAG_RESET_ON_FORK 0x01
 #define FLAG_RECLAIM 0x02
@@ -60,15 +62,24 @@ int sched_set_fifo(pid_t tid, unsigned priority)
 			.policy = SCHED_FIFO, .flags = FLAG_RESET_ON_FORK, .priority = priority });
 }
 
+static const struct dl_params least = { DL_RUNTIME_MIN_NS, DL_PERIOD_MAX_NS, DL_PERIOD_MAX_NS };
+
+bool sched_is_leaving(pid_t tid)
+{
+	struct sched_now now;
+
+	return sched_get(tid, &now) == 0 && now.policy == SCHED_DEADLINE &&
+	       now.dl.runtime_ns == least.runtime_ns && now.dl.period_ns == least.period_ns;
+}
+
 int sched_set_normal(pid_t tid)
 {
-	static const struct dl_params least = { DL_RUNTIME_MIN_NS, DL_PERIOD_MAX_NS,
-		DL_PERIOD_MAX_NS };
 	struct sched_now now;
 	int r = sched_get(tid, &now);
 
 	if (r == 0 && now.policy == SCHED_DEADLINE)
 		sched_set_deadline(tid, &least, false);
+	fault_point("sched.least");
 	if (r == 0)
 		r = set(tid, (struct attr_v0){ .policy = SCHED_OTHER });
 	return r == -ESRCH ? 0 : r;

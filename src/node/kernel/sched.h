@@ -43,5 +43,8 @@ int sched_set_fifo(pid_t tid, unsigned priority);
  */
 int sched_set_normal(pid_t tid);
 
+/* Whether whoever took it out was killed in the middle of that. */
+bool sched_is_leaving(pid_t tid);
+
 /* Why the kernel refused, in words; `code` is negative. */
 const char *sched_reason(int code);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/cn_proc.h>
 #include <linux/connector.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,29 +21,27 @@
 #define RECEIVE_BUFFER_BYTES (2 * 1024 * 1024)
 #define DATAGRAM_MAX 4096
 /* So that one burst does not keep the loop from its other clients. */
-#define DATAGRAMS_AT_ONCE 256
+#define DATAGRAMS_AT_ONCE 16
 
 struct event_source {
 	int fd;
 	struct event_handler *handler;
+	bool listening;
 };
 
 static int subscribe(int fd, enum proc_cn_mcast_op op)
 {
-	struct {
-		struct nlmsghdr head;
-		struct cn_msg message;
-		enum proc_cn_mcast_op op;
-	} __attribute__((packed)) request = {
-		.head = { .nlmsg_len = sizeof(request), .nlmsg_type = NLMSG_DONE },
-		.message = {
-			.id = { .idx = CN_IDX_PROC, .val = CN_VAL_PROC },
-			.len = sizeof(op),
-		},
-		.op = op,
+	char request[NLMSG_HDRLEN + sizeof(struct cn_msg) + sizeof(op)] = { 0 };
+	struct nlmsghdr head = { .nlmsg_len = sizeof(request), .nlmsg_type = NLMSG_DONE };
+	struct cn_msg message = {
+		.id = { .idx = CN_IDX_PROC, .val = CN_VAL_PROC },
+		.len = sizeof(op),
 	};
 
-	return send(fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
+	memcpy(request, &head, sizeof(head));
+	memcpy(request + NLMSG_HDRLEN, &message, sizeof(message));
+	memcpy(request + NLMSG_HDRLEN + sizeof(message), &op, sizeof(op));
+	return send(fd, request, sizeof(request), 0) < 0 ? -errno : 0;
 }
 
 int event_source_open(struct event_source **ret, struct event_handler *h, struct err *err)
@@ -65,7 +64,7 @@ int event_source_open(struct event_source **ret, struct event_handler *h, struct
 	s = malloc(sizeof(*s));
 	if (!s)
 		return err_set(err, -ENOMEM, "out of memory");
-	*s = (struct event_source){ .fd = TAKE_FD(fd), .handler = h };
+	*s = (struct event_source){ .fd = TAKE_FD(fd), .handler = h, .listening = true };
 	*ret = s;
 	return 0;
 }
@@ -77,6 +76,22 @@ void event_source_close(struct event_source *s)
 	subscribe(s->fd, PROC_CN_MCAST_IGNORE);
 	close(s->fd);
 	free(s);
+}
+
+/* socket(7), SO_ATTACH_FILTER: a filter that takes 0 bytes of every datagram drops it. */
+void event_source_listen(struct event_source *s, bool listen)
+{
+	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog program = { 1, &drop };
+	int unused = 0;
+
+	if (listen == s->listening)
+		return;
+	s->listening = listen;
+	if (listen)
+		setsockopt(s->fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
+	else
+		setsockopt(s->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
 int event_source_fd(const struct event_source *s)

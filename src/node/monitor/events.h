@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/bytes.h"
@@ -29,6 +30,12 @@ struct event_source;
 /* Events of all processes of the machine; needs CAP_NET_ADMIN and the initial namespaces. */
 int event_source_open(struct event_source **ret, struct event_handler *h, struct err *err);
 void event_source_close(struct event_source *s);
+
+/*
+ * While nothing is watched, the kernel drops events before they wake us. Events from before a
+ * change may still come.
+ */
+void event_source_listen(struct event_source *s, bool listen);
 
 /* To be watched for reading; then event_source_read() hands over what is there. */
 int event_source_fd(const struct event_source *s);

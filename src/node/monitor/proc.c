@@ -208,8 +208,15 @@ bool proc_gone(pid_t pid, uint64_t start)
 {
 	struct proc_stat s;
 
-	if (proc_stat(pid, &s) < 0 || s.start != start)
-		return true;
+	/*
+	 * A task without any thread was let go of while we read: when another thread than the
+	 * leader execs, that is the leader, and the number is the other's by now (fs/exec.c,
+	 * de_thread).
+	 */
+	do
+		if (proc_stat(pid, &s) < 0 || s.start != start)
+			return true;
+	while (s.threads == 0);
 	/* A zombie leader with other threads alive is still a process. */
 	return (s.state == 'Z' || s.state == 'X') && s.threads <= 1;
 }

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/agent/pace.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "node/agent/agent.h"
+#include "node/kernel/sched.h"
+
+#define BURST_NICE (-20)
+#define TRY_AGAIN_MS 1000
+
+static nsec_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+}
+
+static void begin_period(struct pace *p)
+{
+	p->since_ns = clock_ns(CLOCK_MONOTONIC);
+	p->used_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static void go_back(uv_timer_t *timer);
+
+static void take(struct agent *a)
+{
+	struct pace *p = &a->pace;
+	struct dl_params own = agent_own(a);
+	uint64_t share = dl_bandwidth(&own).q20, held = holder_held(a->holder).q20;
+	int r = sched_set_deadline(0, &own, false);
+
+	/* Where all is promised, there is no room beside the placeholder's share. */
+	if (r == -EBUSY && !a->probe.unlimited) {
+		holder_set(a->holder, (bw_t){ held > share ? held - share : 0 });
+		r = sched_set_deadline(0, &own, false);
+	}
+	p->deadline = r == 0;
+	begin_period(p);
+	if (r < 0) {
+		snprintf(a->own_why, sizeof(a->own_why), "%s", sched_reason(r));
+		uv_timer_start(&p->back, go_back, TRY_AGAIN_MS, 0);
+	} else {
+		a->own_why[0] = '\0';
+	}
+	enforce_hold(a);
+}
+
+static void go_back(uv_timer_t *timer)
+{
+	take(container_of(timer, struct agent, pace.back));
+}
+
+void pace_check(struct agent *a)
+{
+	struct pace *p = &a->pace;
+	nsec_t period = a->config.own_period_ns;
+
+	if (!p->deadline)
+		return;
+	if (clock_ns(CLOCK_MONOTONIC) - p->since_ns >= period) {
+		begin_period(p);
+		return;
+	}
+	if (clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->used_ns <= a->config.own_runtime_ns / 10 * 9)
+		return;
+	/* The placeholders keep its bandwidth meanwhile. */
+	p->deadline = false;
+	sched_set_normal(0);
+	enforce_hold(a);
+	uv_timer_start(&p->back, go_back, period / NSEC_PER_MSEC + 1, 0);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+	pace_check(container_of(prepare, struct agent, pace.prepare));
+}
+
+void pace_start(struct agent *a)
+{
+	struct pace *p = &a->pace;
+
+	uv_prepare_init(&a->loop, &p->prepare);
+	uv_timer_init(&a->loop, &p->back);
+	uv_prepare_start(&p->prepare, on_prepare);
+	setpriority(PRIO_PROCESS, 0, BURST_NICE);
+	p->begun = true;
+	take(a);
+	if (!p->deadline)
+		agent_log(
+			"taktd has no reservation of its own and may answer late: %s", a->own_why);
+}
+
+void pace_stop(struct agent *a)
+{
+	if (a->pace.begun)
+		sched_set_normal(0);
+}

@@ -1,0 +1,544 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real containers and the agent: who may start, what is left when one ends, and what happens to
+one that runs while the agent is away."""
+
+import contextlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness import (
+    MS,
+    SCHED_FIFO,
+    SCHED_OTHER,
+    Agent,
+    Case,
+    Container,
+    TaktError,
+    agent,
+    connector,
+    deadline,
+    first_line,
+    kernel_admission,
+    podman,
+    root,
+    sched_getattr,
+    test,
+    two_cpus,
+    wait_for,
+)
+from puppet import CDI_DIR, DEVICE, KernelRest, Stage, Watcher, is_on, q20, remove_device, rt_shares
+
+LONG = os.environ.get("TAKT_LONG") == "1"
+RT_RUNTIME = "/proc/sys/kernel/sched_rt_runtime_us"
+CPU_CGROUPS = "/sys/fs/cgroup/cpu"
+
+
+def rt_groups():
+    if Path(CPU_CGROUPS, "cpu.rt_runtime_us").exists():
+        return None
+    return "no RT groups of the v1 cpu controller here"
+
+
+class Containers(Case):
+    needs = (root, deadline, kernel_admission, connector, agent, podman)
+
+    def setUp(self):
+        super().setUp()
+        # Two tests at a time would take each other's files in the one CDI folder.
+        self.name = f"test-{os.getpid()}"
+        self.addCleanup(remove_device, self.name)
+        self.agent = Agent(self, cdi_dir=CDI_DIR).start()
+        self.stage = Stage(self)
+
+    def reserve(self, runtime="2ms", period="100ms", **spec):
+        return self.agent.reserve(self.name, runtime, period, **spec)
+
+    def state(self):
+        return self.agent.reservations()[self.name]["state"]
+
+    def expect_state(self, state):
+        wait_for(f"the reservation is {state}", lambda: self.state() == state)
+
+    def start(self, *options, name=None):
+        return self.stage.container(name or self.name, options)
+
+    def expect_on(self, puppet):
+        wait_for("its first thread is under it", lambda: is_on(puppet.pid))
+
+    def expect_refused(self, *words, options=(), name=None):
+        """A container with the reservation does not start, and podman says these words."""
+        mark = Path(self.stage.folder, "it-ran")
+        box = Container(
+            self,
+            ["touch", str(mark)],
+            self.stage.options(name or self.name, *options),
+        )
+        status, _, err = box.wait()
+        self.assertNotEqual(status, 0, err)
+        for word in words:
+            self.assertIn(word, err)
+        self.assertFalse(mark.exists(), "its program ran")
+
+
+class FailsClosed(Containers):
+    @test
+    def no_container_starts_while_the_agent_is_not_running(self):
+        self.reserve()
+        self.agent.stop()
+        self.expect_refused(f"takt: {self.name}: taktd is not running at {self.agent.socket}")
+        self.agent.start()
+        self.expect_state("held")
+
+    @test
+    def no_container_starts_after_the_agent_was_killed(self):
+        self.reserve()
+        self.agent.kill9()
+        self.expect_refused("taktd is not running")
+        self.agent.start()
+
+    @test
+    def no_container_starts_while_the_agent_does_not_answer(self):
+        self.reserve()
+        self.agent.process.send_signal(signal.SIGSTOP)
+        try:
+            self.expect_refused("does not answer in time")
+        finally:
+            self.agent.process.send_signal(signal.SIGCONT)
+        self.expect_state("held")
+        puppet = self.start()
+        self.expect_on(puppet)
+
+    @test
+    def no_container_starts_with_a_reservation_that_was_released_before(self):
+        self.reserve()
+        file = Path(CDI_DIR, f"rt.takt.dev-reservation_{self.name}.json")
+        kept = file.read_text()
+        self.agent.call("Release", name=self.name)
+        self.assertFalse(file.exists())
+        file.write_text(kept)
+        run_dir = self.agent.run_dir / self.name
+        run_dir.mkdir()
+        try:
+            self.expect_refused("no reservation has this name")
+        finally:
+            file.unlink()
+            run_dir.rmdir()
+
+    @test
+    def no_second_container_starts_while_the_first_holds_it(self):
+        self.reserve()
+        puppet = self.start()
+        self.expect_on(puppet)
+        first = self.agent.reservations()[self.name]["container"]
+        self.expect_refused(f"held by container {first}", f"(process {puppet.pid})")
+        self.assertTrue(is_on(puppet.pid))
+        self.assertEqual(self.agent.reservations()[self.name]["container"], first)
+
+    @test
+    def of_two_containers_started_at_the_same_time_one_gets_it(self):
+        self.reserve()
+        boxes = [
+            Container(self, ["sleep", "5"], self.stage.options(self.name)) for _ in range(2)
+        ]
+        wait_for("one of them ended", lambda: any(b.process.poll() is not None for b in boxes))
+        loser = next(b for b in boxes if b.process.poll() is not None)
+        status, _, err = loser.wait()
+        self.assertNotEqual(status, 0)
+        self.assertRegex(err, "held by container|is being changed")
+        winner = next(b for b in boxes if b is not loser)
+        pid = winner.pid()
+        wait_for("the other one is under it", lambda: is_on(pid))
+
+    @test(needs=[two_cpus])
+    def no_container_with_a_narrow_cpuset_starts(self):
+        self.reserve()
+        self.expect_refused(
+            "the container may use CPUs 0 only", options=["--cpuset-cpus", "0"]
+        )
+        self.expect_state("held")
+        self.expect_on(self.start())
+
+    @test
+    def no_container_starts_with_a_device_that_was_never_reserved(self):
+        self.expect_refused(f"{DEVICE}=never", name="never")
+
+
+class Ends(Containers):
+    def ends(self, end):
+        """A container that ended by end(puppet) leaves the promise held, and nothing else."""
+        rest = KernelRest(self)
+        before = rest.settled()
+        self.reserve()
+        promised = q20(2 * MS, 100 * MS)
+        rest.expect(before - promised)
+        puppet = self.start()
+        self.expect_on(puppet)
+        rest.expect(before - promised)
+        end(puppet)
+        self.expect_state("held")
+        resv = self.agent.reservations()[self.name]
+        self.assertEqual((resv["threads"], resv.get("container")), ([], None))
+        rest.expect(before - promised)
+        puppet.container.end()
+        following = self.start()
+        self.expect_on(following)
+        following.quit()
+        self.expect_state("held")
+        following.container.end()
+        self.agent.call("Release", name=self.name)
+        rest.expect(before)
+
+    @test
+    def by_itself(self):
+        self.ends(lambda puppet: puppet.quit())
+
+    @test
+    def when_its_program_is_killed(self):
+        self.ends(lambda puppet: os.kill(puppet.pid, signal.SIGKILL))
+
+    @test
+    def by_podman_rm_force(self):
+        self.ends(lambda puppet: puppet.container.end())
+
+    @test
+    def with_all_its_processes_killed_at_once_as_when_it_is_out_of_memory(self):
+        def kill_all(puppet):
+            puppet.do("main", "daemon")
+            self.stage.next()
+            puppet.start("a", "b")
+            cgroup = self.agent.reservations()[self.name]["cgroup"]
+            for pid in Path(CPU_CGROUPS + cgroup, "cgroup.procs").read_text().split():
+                os.kill(int(pid), signal.SIGKILL)
+
+        self.ends(kill_all)
+
+    @test
+    def when_it_is_released_while_it_runs_its_program_goes_on_without(self):
+        rest = KernelRest(self)
+        before = rest.settled()
+        self.reserve()
+        puppet = self.start()
+        self.expect_on(puppet)
+        self.agent.call("Release", name=self.name)
+        self.assertEqual(puppet.do("main", "policy"), str(SCHED_OTHER))
+        self.assertFalse(Path(CDI_DIR, f"rt.takt.dev-reservation_{self.name}.json").exists())
+        rest.expect(before)
+        puppet.exec()
+        self.assertEqual(puppet.do("main", "policy"), str(SCHED_OTHER))
+
+    @test
+    def one_after_the_other_gets_it(self):
+        rest = KernelRest(self)
+        before = rest.settled()
+        self.reserve()
+        rounds = 200 if LONG else 15
+        for _ in range(rounds):
+            puppet = self.start()
+            self.expect_on(puppet)
+            puppet.quit(3)
+            status, _, err = puppet.container.wait()
+            self.assertEqual(status, 3, err)
+        print(f"# {rounds} containers")
+        self.expect_state("held")
+        rest.expect(before - q20(2 * MS, 100 * MS))
+
+
+class Restarts(Containers):
+    def bind_in_store(self):
+        """The container that the store has for the reservation, read from a copy: the agent
+        keeps its own for itself."""
+        with tempfile.TemporaryDirectory() as folder:
+            for file in self.agent.state_dir.glob("takt.db*"):
+                shutil.copy(file, folder)
+            with contextlib.closing(sqlite3.connect(f"{folder}/takt.db")) as store:
+                found = store.execute(
+                    "SELECT container FROM reservation WHERE name = ?", (self.name,)
+                )
+                return found.fetchone()[0]
+
+    def keeps_through(self, leave):
+        """A running container keeps its reservation all the time while the agent is restarted."""
+        self.reserve()
+        puppet = self.start()
+        self.expect_on(puppet)
+        container = self.bind_in_store()
+        self.assertTrue(container)
+        watcher = Watcher(lambda: is_on(puppet.pid))
+        for _ in range(3):
+            leave()
+            self.agent.start()
+            resv = self.agent.reservations()[self.name]
+            self.assertEqual(resv["container"], container)
+            self.assertEqual([t["tid"] for t in resv["threads"]], [puppet.pid])
+            self.assertEqual(resv["state"], "active")
+        self.assertEqual(watcher.stop().seen, [True])
+        print(f"# looked {watcher.count} times")
+        self.assertEqual(puppet.do("main", "call", "rt.takt.List")[:1], "{")
+        puppet.quit()
+        self.expect_state("held")
+        wait_for("the store has no container either", lambda: not self.bind_in_store())
+
+    @test
+    def a_container_keeps_its_reservation_while_the_agent_is_stopped_and_started(self):
+        self.keeps_through(self.agent.stop)
+
+    @test
+    def a_container_keeps_its_reservation_while_the_agent_is_killed_and_started(self):
+        self.keeps_through(self.agent.kill9)
+
+    def ended_while_away(self, leave):
+        rest = KernelRest(self)
+        before = rest.settled()
+        self.reserve()
+        puppet = self.start()
+        self.expect_on(puppet)
+        leave()
+        puppet.quit()
+        puppet.container.wait()
+        self.agent.start()
+        self.assertEqual(self.state(), "held")
+        rest.expect(before - q20(2 * MS, 100 * MS))
+        self.expect_on(self.start())
+
+    @test
+    def a_container_that_ended_while_the_agent_was_stopped_is_unbound_at_its_start(self):
+        self.ended_while_away(self.agent.stop)
+
+    @test
+    def a_container_that_ended_after_the_agent_was_killed_is_unbound_at_its_start(self):
+        self.ended_while_away(self.agent.kill9)
+
+    @test
+    def a_promise_outlives_the_agent_and_its_device_with_it(self):
+        rest = KernelRest(self)
+        before = rest.settled()
+        self.reserve()
+        for leave in (self.agent.kill9, self.agent.stop):
+            leave()
+            self.agent.start()
+            self.assertEqual(self.state(), "held")
+            rest.expect(before - q20(2 * MS, 100 * MS))
+        self.expect_on(self.start())
+
+    @test
+    def a_program_that_began_while_the_agent_was_away_is_put_in_at_its_start(self):
+        for leave in (self.agent.stop, self.agent.kill9):
+            self.reserve()
+            # A program that another one becomes, as a runtime's init does.
+            other = Path(self.stage.folder, "init")
+            if not other.exists():
+                shutil.copy(self.stage.command()[0], other)
+            init = subprocess.Popen([other, self.stage.path], stdin=subprocess.DEVNULL)
+            self.addCleanup(init.wait)
+            puppet = self.stage.next()
+            self.agent.call("Bind", name=self.name, pid=puppet.pid, container="box")
+            leave()
+            puppet.become(self.stage.command()[0])
+            self.agent.start()
+            self.expect_on(puppet)
+            self.agent.call("Release", name=self.name)
+
+    @test
+    def a_process_that_joined_while_the_agent_was_away_is_taken_in_at_its_start(self):
+        self.reserve(cores=2, threads={"match": ["rt-*"]})
+        puppet = self.start()
+        puppet.start("rt-1")
+        wait_for("its thread is under it", lambda: is_on(puppet.tid("rt-1")))
+        self.agent.kill9()
+        puppet.do("main", "daemon")
+        child = self.stage.next()
+        child.start("rt-2")
+        puppet.do("rt-1", "rename", "idle")
+        self.agent.start()
+        wait_for(
+            "the child's thread is, and the renamed one is not",
+            lambda: is_on(child.tid("rt-2")) and not is_on(puppet.tid("idle")),
+        )
+        puppet.quit()
+        child.quit()
+        self.expect_state("held")
+
+
+class Group(Containers):
+    needs = (*Containers.needs, rt_groups)
+
+    def group(self):
+        resv = self.agent.reservations()[self.name]
+        folder = Path(CPU_CGROUPS + resv["cgroup"])
+        return tuple(int(first_line(folder / f"cpu.rt_{n}_us")) for n in ("runtime", "period"))
+
+    @test
+    def a_container_gets_its_share_as_a_group_and_leaves_nothing(self):
+        self.start_plain_first()
+        before = rt_shares()
+        self.reserve("2ms", "20ms", placement="group", guarantee="soft", cores=1)
+        self.assertNotIn("boundNs", self.agent.reservations()[self.name])
+        puppet = self.start()
+        wait_for("its thread is SCHED_FIFO", lambda: self.is_fifo(puppet.pid))
+        self.assertEqual(self.group(), (2000, 20000))
+        parents = {g: s for g, s in rt_shares().items() if before.get(g, s) != s}
+        self.assertTrue(all(runtime > 0 for runtime, _ in parents.values()), parents)
+        self.assertEqual(puppet.do("main", "policy"), str(SCHED_FIFO))
+        puppet.do("main", "fork")
+        self.assertEqual(self.stage.next().do("main", "policy"), str(SCHED_OTHER))
+        puppet.container.end()
+        self.expect_state("held")
+        wait_for("the groups are as before", lambda: rt_shares() == before)
+
+    def start_plain_first(self):
+        """So that podman's own groups, which stay, are there before."""
+        Container(self, ["true"]).wait()
+
+    @staticmethod
+    def is_fifo(tid):
+        attr = sched_getattr(tid)
+        return attr.policy == SCHED_FIFO and attr.priority == 1
+
+    @test
+    def its_threads_keep_it_while_the_agent_is_killed_and_all_is_undone_after(self):
+        self.start_plain_first()
+        before = rt_shares()
+        self.reserve("2ms", "20ms", placement="group", guarantee="soft")
+        puppet = self.start()
+        wait_for("its thread is SCHED_FIFO", lambda: self.is_fifo(puppet.pid))
+        watcher = Watcher(lambda: self.is_fifo(puppet.pid))
+        self.agent.kill9()
+        self.agent.start()
+        self.assertEqual(watcher.stop().seen, [True])
+        self.assertEqual(self.group(), (2000, 20000))
+        self.agent.kill9()
+        puppet.container.end()
+        self.agent.start()
+        self.assertEqual(self.state(), "held")
+        wait_for("the groups are as before", lambda: rt_shares() == before)
+
+    @test
+    def its_thread_is_normal_and_the_group_empty_when_it_is_released(self):
+        self.start_plain_first()
+        self.reserve("2ms", "20ms", placement="group", guarantee="soft")
+        puppet = self.start()
+        wait_for("its thread is SCHED_FIFO", lambda: self.is_fifo(puppet.pid))
+        folder = Path(CPU_CGROUPS + self.agent.reservations()[self.name]["cgroup"])
+        self.agent.call("Release", name=self.name)
+        self.assertEqual(puppet.do("main", "policy"), str(SCHED_OTHER))
+        self.assertEqual(first_line(folder / "cpu.rt_runtime_us"), "0")
+
+    @test
+    def a_hard_guarantee_is_refused(self):
+        refused = self.refused("DoesNotFit", self.reserve, placement="group")
+        self.assertIn("soft", refused.reason)
+
+
+class Pinned(Case):
+    """The administrator's setting that Takt never makes is made here, and always taken back."""
+
+    needs = (root, deadline, kernel_admission, connector, agent, podman, two_cpus)
+
+    def setUp(self):
+        super().setUp()
+        self.before = Path(RT_RUNTIME).read_text()
+        self.addCleanup(self.restore)
+        Path(RT_RUNTIME).write_text("-1")
+        self.name = f"test-{os.getpid()}"
+        self.addCleanup(remove_device, self.name)
+        self.agent = Agent(self, cdi_dir=CDI_DIR).start()
+        self.stage = Stage(self)
+
+    def restore(self):
+        def written():
+            try:
+                Path(RT_RUNTIME).write_text(self.before)
+            except OSError:  # a deadline thread that is just ending is still counted
+                return False
+            return Path(RT_RUNTIME).read_text() == self.before
+
+        wait_for("the kernel's admission is on again", written)
+
+    @test
+    def each_server_has_a_cpu_and_admission_is_exact_for_it(self):
+        node = self.agent.call("Node")
+        self.assertEqual(node["placements"], ["pinned"] + ["group"] * (rt_groups() is None))
+        taken = 0
+        while True:
+            try:
+                resv = self.agent.reserve(f"{self.name}-{taken}", "30ms", "100ms")
+            except Exception as refused:
+                self.assertEqual(refused.name, "DoesNotFit")
+                break
+            self.assertEqual(resv["placement"], "pinned")
+            self.assertLessEqual(resv["boundNs"], 100 * MS)
+            taken += 1
+        # Three on each CPU are 0.9 of it; 4 ms of throttle granularity for each other one, and
+        # the agent's own on the first, decide between two and three.
+        self.assertGreaterEqual(taken, 2 * node["cpus"])
+        self.assertLessEqual(taken, 3 * node["cpus"])
+
+    @test
+    def a_container_runs_pinned_and_is_unpinned_when_released(self):
+        all_cpus = os.sched_getaffinity(0)
+        self.agent.reserve(self.name, "30ms", "100ms", cores=2, threads={"all": True})
+        puppet = self.stage.container(self.name)
+        puppet.start("a")
+        wait_for("both threads are under it", lambda: len(puppet.on()) == 2)
+        masks = [os.sched_getaffinity(tid) for tid in puppet.on()]
+        self.assertTrue(all(len(m) == 1 for m in masks), masks)
+        self.assertEqual(len(set.union(*masks)), 2)
+        watcher = Watcher(lambda: len(puppet.on()))
+        self.agent.kill9()
+        self.agent.start()
+        self.assertEqual(watcher.stop().seen, [2])
+        self.assertEqual(len(self.agent.reservations()[self.name]["threads"]), 2)
+        self.agent.call("Release", name=self.name)
+        self.assertEqual(puppet.on(), set())
+        for tid in (puppet.pid, puppet.tid("a")):
+            self.assertEqual(os.sched_getaffinity(tid), all_cpus)
+
+    @test
+    def a_container_with_a_narrow_cpuset_runs_on_a_cpu_that_it_may_use_or_not_at_all(self):
+        self.agent.reserve(self.name, "30ms", "100ms")
+        box = Container(
+            self,
+            self.stage.command(),
+            self.stage.options(self.name, "--cpuset-cpus", str(max(os.sched_getaffinity(0)))),
+        )
+        try:
+            puppet = self.stage._arrival(box)
+        except AssertionError as refused:
+            self.assertIn("CPU", str(refused))
+            return
+        wait_for("its thread is under it", lambda: is_on(puppet.pid))
+        self.assertEqual(os.sched_getaffinity(puppet.pid), {max(os.sched_getaffinity(0))})
+
+    @test
+    def placement_shared_is_refused_with_the_reason(self):
+        refused = self.refused(
+            "DoesNotFit", self.agent.reserve, self.name, "2ms", "100ms", placement="shared"
+        )
+        self.assertIn("sched_rt_runtime_us is -1", refused.reason)
+
+
+class FullMachine(Case):
+    needs = (root, deadline, kernel_admission, connector, agent)
+
+    @test
+    def the_agent_comes_back_to_its_own_reservation_where_all_is_promised(self):
+        taktd = Agent(self).start()
+        for runtime in ("100ms", "10ms", "1ms", "100us"):
+            with self.assertRaises(TaktError) as refused:
+                for n in range(100):
+                    taktd.reserve(f"r-{runtime}-{n}", runtime, "1s", guarantee="soft")
+            self.assertEqual(refused.exception.name, "DoesNotFit")
+        for _ in range(20):  # work that takes it out of its reservation for a while
+            taktd.call("List")
+        wait_for("it is under its own reservation", lambda: is_on(taktd.pid))
+
+        def statuses():
+            return {c["name"]: c["status"] for c in taktd.call("Node")["checks"]}
+
+        wait_for("doctor says so", lambda: statuses()["agent"] == "ok")
+        wait_for("all that is promised is held", lambda: statuses()["held"] == "ok")

@@ -1,0 +1,479 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which threads of a container are under its reservation. Most tests bind a program as a runtime's
+hook would, so that each step of its life can be looked at; the last ones are real containers."""
+
+import os
+import random
+import subprocess
+import time
+
+from harness import (
+    MS,
+    SCHED_DEADLINE,
+    SCHED_OTHER,
+    Agent,
+    Case,
+    agent,
+    connector,
+    deadline,
+    kernel_admission,
+    podman,
+    root,
+    sched_getattr,
+    takt,
+    test,
+    threads_of,
+    wait_for,
+)
+from puppet import CDI_DIR, KernelRest, Stage, Watcher, is_on, q20
+
+LONG = os.environ.get("TAKT_LONG") == "1"
+RUNTIME, PERIOD = "1ms", "100ms"
+SETTLE_SECONDS = 0.2  # to see that something does not happen
+
+
+class Threads(Case):
+    needs = (root, deadline, kernel_admission, connector, agent)
+
+    def setUp(self):
+        super().setUp()
+        self.agent = Agent(self, **self.agent_options()).start()
+        self.stage = Stage(self)
+
+    def agent_options(self):
+        return {}
+
+    def bound(self, **spec):
+        """A puppet that holds a new reservation "r", whose program has begun."""
+        puppet = self.bound_before_exec(**spec)
+        puppet.exec()
+        return puppet
+
+    def bound_before_exec(self, **spec):
+        self.agent.reserve("r", RUNTIME, PERIOD, **spec)
+        puppet = self.stage.start()
+        self.agent.call("Bind", name="r", pid=puppet.pid, container="box")
+        return puppet
+
+    def told(self):
+        """The tids that the agent says are under it."""
+        return {t["tid"] for t in self.agent.reservations()["r"]["threads"]}
+
+    def expect_on(self, what, tids):
+        """The kernel and the agent agree, at last, that exactly these are under the reservation;
+        `tids` may be a function."""
+
+        def agreed():
+            wish = tids() if callable(tids) else set(tids)
+            return self.told() == wish and self.on_everywhere() == wish
+
+        try:
+            wait_for(what, agreed, seconds=5)
+        except AssertionError:
+            wish = tids() if callable(tids) else set(tids)
+            raise AssertionError(
+                f"{what}: expected {wish}, kernel {self.on_everywhere()}, agent {self.told()}"
+            ) from None
+
+    def on_everywhere(self):
+        """All threads of the machine with the parameters of "r"."""
+        found = set()
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            for tid in threads_of(pid):
+                try:
+                    attr = sched_getattr(tid)
+                except OSError:
+                    continue
+                if attr.policy == SCHED_DEADLINE and (attr.runtime, attr.period) == (
+                    1 * MS,
+                    100 * MS,
+                ):
+                    found.add(tid)
+        return found
+
+    def expect_state(self, state):
+        wait_for(
+            f"the reservation is {state}",
+            lambda: self.agent.reservations()["r"]["state"] == state,
+        )
+
+
+class Main(Threads):
+    @test
+    def no_thread_is_caught_before_the_program_has_begun(self):
+        puppet = self.bound_before_exec(cores=2, threads={"all": True})
+        puppet.start("init-1", "init-2")
+        time.sleep(SETTLE_SECONDS)
+        self.assertEqual(self.on_everywhere(), set())
+        self.expect_state("bound")
+        puppet.exec()
+        self.expect_on("the program is under it", {puppet.pid})
+
+    @test
+    def the_first_thread_and_no_other_is_under_it(self):
+        puppet = self.bound()
+        puppet.start("other")
+        puppet.do("main", "fork")
+        self.stage.next()
+        self.expect_on("the first thread alone", {puppet.pid})
+        time.sleep(SETTLE_SECONDS)
+        self.expect_on("the first thread alone", {puppet.pid})
+        attr = sched_getattr(puppet.pid)
+        self.assertEqual(
+            (attr.runtime, attr.deadline, attr.period), (1 * MS, 100 * MS, 100 * MS)
+        )
+
+    @test
+    def it_is_under_it_when_another_thread_of_the_init_becomes_the_program(self):
+        rounds = 300 if LONG else 30
+        for _ in range(rounds):
+            puppet = self.bound_before_exec()
+            puppet.start("go-1", "go-2", "go-3")
+            puppet.exec("go-2")
+            self.expect_on("the thread that became the program", {puppet.pid})
+            self.assertEqual(threads_of(puppet.pid), [puppet.pid])
+            self.agent.call("Release", name="r")
+            puppet.quit()
+        print(f"# {rounds} programs")
+
+    @test
+    def it_stays_under_it_through_another_exec(self):
+        puppet = self.bound()
+        self.expect_on("the first thread", {puppet.pid})
+        watcher = Watcher(lambda: is_on(puppet.pid))
+        puppet.exec()
+        self.assertEqual(watcher.stop().seen, [True], f"looked {watcher.count} times")
+        self.expect_on("the first thread", {puppet.pid})
+
+    @test
+    def it_comes_back_when_a_thread_without_it_execs(self):
+        puppet = self.bound()
+        puppet.start("other")
+        self.expect_on("the first thread", {puppet.pid})
+        puppet.exec("other")
+        self.expect_on("the thread that took the first one's place", {puppet.pid})
+
+    @test
+    def children_and_threads_never_inherit_it(self):
+        puppet = self.bound()
+        self.expect_on("the first thread", {puppet.pid})
+        rounds = 200 if LONG else 30
+        for _ in range(rounds):
+            puppet.do("main", "fork")
+            child = self.stage.next()
+            self.assertEqual(child.do("main", "policy"), str(SCHED_OTHER))
+            child.quit()
+            puppet.start("thread")
+            self.assertEqual(puppet.do("thread", "policy"), str(SCHED_OTHER))
+            puppet.do("thread", "end")
+        print(f"# {rounds} forks and threads")
+        self.expect_on("the first thread", {puppet.pid})
+
+    @test
+    def when_the_first_thread_ends_before_the_others_its_server_is_held_again(self):
+        rest = KernelRest(self)
+        before = rest.settled()
+        puppet = self.bound()
+        puppet.start("other")
+        self.expect_on("the first thread", {puppet.pid})
+        puppet.do("main", "end")
+        self.expect_on("nobody", set())
+        self.expect_state("bound")
+        rest.expect(before - q20(1 * MS, 100 * MS))
+
+    @test
+    def it_is_free_for_the_next_when_all_processes_have_ended(self):
+        puppet = self.bound()
+        puppet.do("main", "fork")
+        child = self.stage.next()
+        puppet.do("main", "daemon")
+        orphan = self.stage.next()
+        puppet.quit()
+        child.quit()
+        time.sleep(SETTLE_SECONDS)
+        self.assertEqual(self.agent.reservations()["r"]["container"], "box")
+        orphan.quit()
+        self.expect_state("held")
+        following = self.stage.start()
+        self.agent.call("Bind", name="r", pid=following.pid)
+        following.exec()
+        self.expect_on("the next program", {following.pid})
+
+
+class Match(Threads):
+    @test
+    def threads_come_in_and_go_out_by_their_names(self):
+        puppet = self.bound(cores=2, threads={"match": ["rt-*", "audio"]})
+        self.expect_on("nobody: no name matches", set())
+        puppet.start("rt-1", "slow")
+        self.expect_on("the matching thread", lambda: {puppet.tid("rt-1")})
+        puppet.do("slow", "rename", "audio")
+        self.expect_on("both", lambda: {puppet.tid("rt-1"), puppet.tid("audio")})
+        puppet.do("rt-1", "rename", "idle")
+        self.expect_on("the one that still matches", lambda: {puppet.tid("audio")})
+        puppet.do("rt-1", "rename", "rt-2")
+        self.expect_on("both again", lambda: {puppet.tid("rt-2"), puppet.tid("audio")})
+
+    @test
+    def a_server_is_handed_on_when_its_thread_ends_or_is_renamed(self):
+        puppet = self.bound(threads={"match": ["rt-*"]})
+        puppet.start("rt-1")
+        self.expect_on("the first", lambda: {puppet.tid("rt-1")})
+        puppet.start("rt-2", "rt-3")
+        time.sleep(SETTLE_SECONDS)
+        self.expect_on("still the first", lambda: {puppet.tid("rt-1")})
+        puppet.do("rt-1", "end")
+        wait_for("one of the others has it", lambda: len(self.on_everywhere()) == 1)
+        holder = "rt-2" if is_on(puppet.tid("rt-2")) else "rt-3"
+        waiting = "rt-3" if holder == "rt-2" else "rt-2"
+        self.expect_on("one of the others", lambda: {puppet.tid(holder)})
+        puppet.do(holder, "rename", "idle")
+        self.expect_on("the last one", lambda: {puppet.tid(waiting)})
+
+    @test
+    def the_name_of_a_program_matches_too(self):
+        puppet = self.bound(threads={"match": ["puppet"]})
+        self.expect_on("the first thread, by its program's name", {puppet.pid})
+        puppet.do("main", "rename", "nobody")
+        self.expect_on("nobody", set())
+        puppet.exec()
+        self.expect_on("the first thread, named by exec", {puppet.pid})
+
+    @test
+    def matching_threads_of_children_are_under_it(self):
+        puppet = self.bound(cores=2, threads={"match": ["rt-*"]})
+        puppet.do("main", "daemon")
+        child = self.stage.next()
+        child.start("rt-child")
+        self.expect_on("the child's thread", lambda: {child.tid("rt-child")})
+
+
+class All(Threads):
+    @test
+    def at_most_as_many_threads_as_cores_are_under_it(self):
+        puppet = self.bound(cores=2, threads={"all": True})
+        puppet.start("a", "b", "c")
+        wait_for("two threads are", lambda: len(self.on_everywhere()) == 2)
+        time.sleep(SETTLE_SECONDS)
+        on = self.on_everywhere()
+        self.assertEqual(len(on), 2)
+        self.expect_on("the kernel and the agent agree", on)
+
+    @test
+    def a_server_is_handed_on_when_its_thread_ends(self):
+        puppet = self.bound(cores=2, threads={"all": True})
+        puppet.start("a")
+        self.expect_on("both", lambda: {puppet.pid, puppet.tid("a")})
+        puppet.start("b")
+        puppet.do("a", "end")
+        self.expect_on("the next thread has it", lambda: {puppet.pid, puppet.tid("b")})
+
+    @test
+    def it_is_handed_on_when_the_first_thread_ends_before_the_others(self):
+        puppet = self.bound(threads={"all": True})
+        puppet.start("a")
+        self.expect_on("the first thread", {puppet.pid})
+        puppet.do("main", "end")
+        wait_for("another thread has it", lambda: len(self.on_everywhere()) == 1)
+        self.assertIn(self.on_everywhere().pop(), set(threads_of(puppet.pid)) - {puppet.pid})
+
+    @test
+    def a_server_goes_on_to_a_child_when_its_process_ends(self):
+        puppet = self.bound(threads={"all": True})
+        self.expect_on("the first thread", {puppet.pid})
+        puppet.do("main", "daemon")
+        child = self.stage.next()
+        puppet.quit()
+        self.expect_on("the child", {child.pid})
+
+    @test
+    def no_moment_has_more_threads_than_cores_while_they_come_and_go(self):
+        puppet = self.bound(cores=2, threads={"match": ["rt-*"]})
+        draw = random.Random(1)
+        watcher = Watcher(lambda: len(puppet.on()))
+        alive, steps = {}, 3000 if LONG else 400
+        for step in range(steps):
+            if len(alive) < 12 and draw.random() < 0.5:
+                alive[f"{'rt' if draw.random() < 0.6 else 'no'}-{step}"] = None
+                puppet.start(list(alive)[-1])
+            elif alive:
+                name = draw.choice(list(alive))
+                if draw.random() < 0.5:
+                    puppet.do(name, "end")
+                    del alive[name]
+                else:
+                    alive[name] = f"{draw.choice(['rt', 'no'])}-r{step}"
+                    puppet.do(name, "rename", alive[name])
+        wanted = [n for n in alive if (alive[n] or n).startswith("rt-")]
+        wait_for(
+            "the servers are with those that want one",
+            lambda: len(puppet.on()) == min(2, len(wanted)),
+        )
+        watcher.stop()
+        print(f"# {steps} steps, looked {watcher.count} times")
+        self.assertLessEqual(max(watcher.seen), 2)
+        names = {(alive[n] or n) for n in wanted}
+        self.expect_on("those that match", puppet.on())
+        for tid in puppet.on():
+            self.assertIn(tid, {puppet.tid(n) for n in names})
+
+
+class ByHand(Threads):
+    def takt(self, *args):
+        return takt(*args, socket_path=self.agent.socket)
+
+    def fails(self, status, words, *args):
+        done = self.takt(*args)
+        self.assertEqual(done.returncode, status, done)
+        self.assertIn(words, done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    @test
+    def only_attached_threads_are_under_it_and_detached_ones_are_out(self):
+        puppet = self.bound(cores=2, threads={"attach": True})
+        puppet.start("a", "b")
+        time.sleep(SETTLE_SECONDS)
+        self.expect_on("nobody before attach", set())
+        a, b = puppet.tid("a"), puppet.tid("b")
+        self.assertEqual(self.takt("attach", "r", a, b).returncode, 0)
+        self.expect_on("those that were attached", {a, b})
+        self.assertEqual(self.takt("detach", "r", a).returncode, 0)
+        self.expect_on("the other one", {b})
+        puppet.do("b", "end")
+        self.expect_on("nobody", set())
+        self.assertEqual(self.takt("attach", "r", a).returncode, 0)
+        self.expect_on("the first again", {a})
+
+    @test
+    def a_running_program_is_put_in_and_the_promise_is_free_when_it_ends(self):
+        self.agent.reserve("r", RUNTIME, PERIOD)
+        puppet = self.stage.start()
+        self.assertEqual(self.takt("attach", "r", puppet.pid).returncode, 0)
+        self.expect_on("the program", {puppet.pid})
+        puppet.do("main", "fork")
+        child = self.stage.next()
+        self.assertEqual(child.do("main", "policy"), str(SCHED_OTHER))
+        child.quit()
+        puppet.quit()
+        self.expect_state("held")
+
+    @test
+    def the_last_detach_frees_a_promise_that_attach_had_taken(self):
+        self.agent.reserve("r", RUNTIME, PERIOD)
+        puppet = self.stage.start()
+        self.takt("attach", "r", puppet.pid)
+        self.assertEqual(self.takt("detach", "r", puppet.pid).returncode, 0)
+        self.expect_on("nobody", set())
+        self.expect_state("held")
+
+    @test
+    def wrong_threads_are_refused_with_a_sentence_and_nothing_changes(self):
+        puppet = self.bound(cores=1, threads={"attach": True})
+        puppet.start("a", "b")
+        stranger = self.stage.start()
+        a, b = puppet.tid("a"), puppet.tid("b")
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        self.fails(64, "is not there", "attach", "r", gone.pid)
+        self.fails(1, "does not belong to the container", "attach", "r", stranger.pid)
+        self.fails(1, "no reservation has this name", "attach", "nobody", a)
+        self.fails(1, "1 server", "attach", "r", a, b)
+        self.fails(64, "only threads that were attached", "detach", "r", a)
+        self.fails(64, "thread id", "attach", "r", "0")
+        self.fails(64, "thread id", "attach", "r", "self")
+        self.expect_on("nobody", set())
+        self.assertEqual(self.takt("attach", "r", a).returncode, 0)
+        self.fails(1, "detach a thread first", "attach", "r", b)
+        self.assertEqual(self.takt("attach", "r", a).returncode, 0)
+        self.expect_on("the one that was attached", {a})
+
+    @test
+    def an_attached_thread_goes_before_one_that_came_by_the_rule(self):
+        puppet = self.bound(threads={"match": ["rt-*"]})
+        puppet.start("rt-1", "other")
+        self.expect_on("by the rule", lambda: {puppet.tid("rt-1")})
+        self.assertEqual(self.takt("attach", "r", puppet.tid("other")).returncode, 0)
+        self.expect_on("by hand", lambda: {puppet.tid("other")})
+        self.assertEqual(self.takt("detach", "r", puppet.tid("other")).returncode, 0)
+        self.expect_on("by the rule again", lambda: {puppet.tid("rt-1")})
+
+    @test
+    def a_thread_of_another_reservation_is_not_taken_from_it(self):
+        puppet = self.bound()
+        self.agent.reserve("second", RUNTIME, PERIOD)
+        self.expect_on("the first thread", {puppet.pid})
+        self.fails(1, "does not belong", "attach", "second", puppet.pid)
+        self.expect_on("still the first thread", {puppet.pid})
+
+
+class InContainers(Threads):
+    needs = (*Threads.needs, podman)
+
+    def agent_options(self):
+        return {"cdi_dir": CDI_DIR}
+
+    def exec_in(self, puppet):
+        """A puppet that podman starts inside the running container of another."""
+        process = subprocess.Popen(
+            ["podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "exec"]
+            + [puppet.container.name, *self.stage.command()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(process.wait)
+        return self.stage.next()
+
+    @test
+    def a_process_executed_in_a_running_container_takes_part(self):
+        self.agent.reserve("r", RUNTIME, PERIOD, cores=2, threads={"match": ["rt-*"]})
+        puppet = self.stage.container("r")
+        puppet.start("rt-1")
+        self.expect_on("the container's thread", lambda: {puppet.tid("rt-1")})
+        entered = self.exec_in(puppet)
+        entered.start("rt-2")
+        self.expect_on("both", lambda: {puppet.tid("rt-1"), entered.tid("rt-2")})
+        entered.quit()
+        self.expect_on("the container's thread", lambda: {puppet.tid("rt-1")})
+
+    @test
+    def all_takes_in_a_process_executed_in_a_running_container(self):
+        self.agent.reserve("r", RUNTIME, PERIOD, cores=2, threads={"all": True})
+        puppet = self.stage.container("r")
+        self.expect_on("the container's thread", {puppet.pid})
+        entered = self.exec_in(puppet)
+        self.expect_on("both", {puppet.pid, entered.pid})
+
+    @test
+    def main_leaves_a_process_executed_in_a_running_container_out(self):
+        self.agent.reserve("r", RUNTIME, PERIOD, cores=2)
+        puppet = self.stage.container("r")
+        entered = self.exec_in(puppet)
+        time.sleep(SETTLE_SECONDS)
+        self.expect_on("the container's first thread", {puppet.pid})
+        self.assertFalse(is_on(entered.pid))
+
+    @test
+    def threads_of_the_runtimes_init_are_never_caught(self):
+        self.agent.reserve("r", RUNTIME, PERIOD, cores=2, threads={"all": True})
+        changes = self.agent.connect()
+        self.addCleanup(changes.close)
+        stream = changes.watch()
+        rounds, seen = 20 if LONG else 4, []
+        for _ in range(rounds):
+            watcher = Watcher(lambda: frozenset(t for t in self.on_everywhere()))
+            puppet = self.stage.container("r")
+            self.expect_on("the program", {puppet.pid})
+            watcher.stop()
+            seen.append(watcher.count)
+            self.assertEqual(set().union(*watcher.seen), {puppet.pid})
+            on = []
+            while not on or on[-1]["what"] != "thread-on":
+                on.append(next(stream))
+            self.assertEqual(on[-1]["why"], f"thread {puppet.pid}")
+            puppet.quit()
+            self.expect_state("held")
+            while on[-1]["what"] != "unbound":
+                on.append(next(stream))
+            self.assertEqual([c["what"] for c in on].count("thread-on"), 1, on)
+        print(f"# {rounds} containers, looked {seen} times")
