@@ -81,7 +81,7 @@ static void name_level(FILE *f, const char *kind, nsec_t ns, double percent, dou
 static void name_upright(FILE *f, const char *kind, nsec_t ns, double percent, double top)
 {
 	fprintf(f, "<span class=\"mark up%s %s\" style=\"left:%.2f%%;top:%.1fem\">%s ",
-		percent > 50 ? " back" : "", kind, percent, top, kind);
+		percent > 70 ? " back" : "", kind, percent, top, kind);
 	report_duration(f, ns);
 	fputs("</span>", f);
 }
@@ -165,8 +165,7 @@ static void caption_times(FILE *f, const struct report_run *run, size_t drawn)
 	fputs(", worst ", f);
 	report_duration(f, run->stat.worst_ns);
 	if (drawn < run->stat.jobs)
-		fprintf(f, ". %zu jobs drawn: the shortest and the longest of each slice of time",
-			drawn);
+		fprintf(f, ". Drawn are %zu: the shortest and longest of each slice", drawn);
 	fputs(".</figcaption>", f);
 }
 
