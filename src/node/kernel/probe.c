@@ -70,7 +70,8 @@ static void find_root_domain(struct probe *p, const struct dl_params *least)
 
 static void *try_deadline(void *arg)
 {
-	static const struct dl_params least = { 10 * NSEC_PER_USEC, NSEC_PER_SEC, NSEC_PER_SEC };
+	/* Small, but more than a try takes: an overrun here would be paid back for minutes. */
+	static const struct dl_params least = { 50 * NSEC_PER_USEC, NSEC_PER_SEC, NSEC_PER_SEC };
 	struct probe *p = arg;
 	int r = sched_set_deadline(0, &least, false);
 

@@ -76,10 +76,17 @@ int sched_set_normal(pid_t tid)
 {
 	struct sched_now now;
 	int r = sched_get(tid, &now);
+	bool self = tid == 0 || tid == gettid();
 
-	if (r == 0 && now.policy == SCHED_DEADLINE)
+	/* With so little a running thread may not live to make the second call: for hours. */
+	if (r == 0 && now.policy == SCHED_DEADLINE && !self)
 		sched_set_deadline(tid, &least, false);
 	fault_point("sched.least");
+	/* The flag goes last: a fork that copies the thread just now must not see it gone and
+	 * the policy still there (kernel/sched/core.c, sched_fork: EAGAIN). */
+	if (r == 0)
+		r = set(tid,
+			(struct attr_v0){ .policy = SCHED_OTHER, .flags = FLAG_RESET_ON_FORK });
 	if (r == 0)
 		r = set(tid, (struct attr_v0){ .policy = SCHED_OTHER });
 	return r == -ESRCH ? 0 : r;
