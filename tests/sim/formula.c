@@ -30,26 +30,26 @@ static wide common(const struct task_set *set)
 	return all;
 }
 
-/* (Q + more) / D in 1 / `unit`. */
-static wide share(const struct task_set *set, unsigned i, int64_t more, wide unit)
+/* Q / D in 1 / `unit`. */
+static wide share(const struct task_set *set, unsigned i, wide unit)
 {
 	wide d = set->tasks[i].dl.deadline_ns;
 
-	return unit / d * ((wide)set->tasks[i].dl.runtime_ns + more);
+	return unit / d * (wide)set->tasks[i].dl.runtime_ns;
 }
 
-/* M - (M - 1) max d - sum d, of d = (Q + g) / D. */
+/* M - (M - 1) max u - sum u, of u = Q / D. */
 static wide gfb_margin(const struct task_set *set, wide unit)
 {
 	wide sum = 0, max = 0;
 
 	for (unsigned i = 0; i < set->n; i++) {
-		wide one = share(set, i, set->granularity, unit);
+		wide one = share(set, i, unit);
 
 		sum += one;
 		max = one > max ? one : max;
 	}
-	return max > unit ? -1 : set->n_cpus * unit - (set->n_cpus - 1) * max - sum;
+	return set->n_cpus * unit - (set->n_cpus - 1) * max - sum;
 }
 
 static int compare_down(const void *a, const void *b)
@@ -67,7 +67,7 @@ static int64_t tardiness_x(const struct task_set *set, wide unit)
 
 	for (unsigned i = 0; i < set->n; i++) {
 		runtimes[i] = set->tasks[i].dl.runtime_ns;
-		shares[i] = share(set, i, 0, unit);
+		shares[i] = share(set, i, unit);
 		all += shares[i];
 	}
 	if (all > set->n_cpus * unit)
@@ -83,52 +83,71 @@ static int64_t tardiness_x(const struct task_set *set, wide unit)
 	return (int64_t)((work * unit + speed - 1) / speed);
 }
 
-/* What server i can run in the window; late > 0: its deadlines may be so old. */
-static int64_t bcl_workload(
-	const struct task_set *set, unsigned i, int64_t window, int64_t slack, int64_t late)
+/* R_k of lag.c. */
+static int64_t lag_written_out(const struct task_set *set, unsigned k, int64_t x, wide unit)
 {
-	int64_t q = set->tasks[i].dl.runtime_ns, d = set->tasks[i].dl.deadline_ns;
-	int64_t p = set->tasks[i].dl.period_ns, jobs = 0, carry;
+	int64_t q = (int64_t)set->tasks[k].dl.runtime_ns, d = (int64_t)set->tasks[k].dl.deadline_ns;
+	wide all = 0;
 
-	if (late)
-		return ((window + late) / p + 1) * q + set->granularity;
-	while (jobs * p + d <= window)
-		jobs++;
-	carry = window - jobs * p - slack;
-	carry = carry < 0 ? 0 : carry > q ? q : carry;
-	return jobs * q + carry + set->granularity;
+	for (unsigned i = 0; i < set->n; i++)
+		all += share(set, i, unit);
+	all = all * d / unit;
+	return q + (int64_t)(set->n_cpus * (wide)x - set->granularity + all - q) / set->n_cpus;
 }
 
-/* Rounds over all until nothing changes. x < 0: all as if hard; else soft ones late by x + Q. */
-static bool bcl_written_out(const struct task_set *set, int64_t x)
+/* What server i can run in the window: e of a budget late by at most `late`, and what follows. */
+static int64_t bcl_workload(const struct task_set *set, unsigned i, int64_t window, int64_t late)
 {
-	int64_t slack[SET_MAX] = { 0 }, late[SET_MAX] = { 0 };
-	bool changed = true, ok = false;
+	int64_t q = (int64_t)set->tasks[i].dl.runtime_ns, p = (int64_t)set->tasks[i].dl.period_ns;
+	bool implicit = set->tasks[i].dl.deadline_ns == set->tasks[i].dl.period_ns;
+	int64_t most = 0;
 
-	for (unsigned i = 0; i < set->n && x >= 0; i++)
-		if (set->tasks[i].guarantee == GUARANTEE_SOFT)
-			late[i] = x + (int64_t)set->tasks[i].dl.runtime_ns;
+	for (int64_t e = 0; e <= q; e++) {
+		int64_t rest = window + late - e, w = e + rest / p * q;
+
+		if (implicit && rest >= p)
+			w = e + rest * q / p;
+		most = w > most ? w : most;
+	}
+	return most + set->granularity;
+}
+
+/* Rounds over all until nothing changes. all: as if hard; else soft ones late by x + Q. */
+static bool bcl_written_out(const struct task_set *set, int64_t x, bool all, wide unit)
+{
+	bool changed = true, ok = false, fails[SET_MAX];
+	int64_t late[SET_MAX];
+
+	for (unsigned i = 0; i < set->n; i++) {
+		int64_t d = (int64_t)set->tasks[i].dl.deadline_ns;
+
+		late[i] = x + (int64_t)set->tasks[i].dl.runtime_ns;
+		if (all && (x < 0 || late[i] > d))
+			late[i] = d;
+		fails[i] = all || lag_written_out(set, i, x, unit) > d;
+	}
 	while (changed && !ok) {
 		changed = false;
-		ok = true;
 		for (unsigned k = 0; k < set->n; k++) {
-			int64_t c = set->tasks[k].dl.runtime_ns, d = set->tasks[k].dl.deadline_ns;
-			int64_t sum = 0, spare;
+			int64_t c = (int64_t)set->tasks[k].dl.runtime_ns, sum = 0, r;
+			int64_t d = (int64_t)set->tasks[k].dl.deadline_ns;
 
 			for (unsigned i = 0; i < set->n; i++) {
-				int64_t w = bcl_workload(set, i, d, slack[i], late[i]);
+				int64_t w = bcl_workload(set, i, d, late[i]);
 
 				sum += i == k ? 0 : w < d - c + 1 ? w : d - c + 1;
 			}
-			spare = d - c - sum / set->n_cpus;
-			if (spare >= 0) {
-				changed = changed || late[k] || spare > slack[k];
-				late[k] = 0;
-				slack[k] = spare > slack[k] ? spare : slack[k];
-			} else if (x < 0 || set->tasks[k].guarantee == GUARANTEE_HARD) {
-				ok = false;
-			}
+			r = c + sum / set->n_cpus;
+			if (r > d)
+				continue;
+			changed = changed || fails[k] || r < late[k];
+			fails[k] = false;
+			late[k] = r < late[k] ? r : late[k];
 		}
+		ok = true;
+		for (unsigned k = 0; k < set->n; k++)
+			if (fails[k] && (all || set->tasks[k].guarantee == GUARANTEE_HARD))
+				ok = false;
 	}
 	return ok;
 }
@@ -146,8 +165,9 @@ TEST(gfb_is_its_formula)
 
 		CHECK(s);
 		l = admit_set_load(s, NULL, (nsec_t)set.granularity);
-		CHECK(margin >= 0 || !gfb_proves(&l));
-		CHECK(margin <= 0 || gfb_proves(&l)); /* at 0 the rounding may refuse */
+		CHECK((margin >= 0 && !set.granularity) || !gfb_proves(&l));
+		/* at 0 the rounding may refuse */
+		CHECK(margin <= 0 || set.granularity || gfb_proves(&l));
 		yes += margin > 0;
 	}
 	CHECK(yes > 1000);
@@ -176,6 +196,32 @@ TEST(tardiness_is_its_formula_and_less_than_one_unit_more)
 	CHECK(known > 1000);
 }
 
+TEST(lag_is_its_formula)
+{
+	uint64_t seed = 14;
+	unsigned yes = 0;
+
+	for (unsigned i = 0; i < SETS; i++) {
+		struct task_set set = set_random(&seed);
+		cleanup_admit_set struct admit_set *s = set_hold(&set, set.n);
+		wide unit = common(&set);
+		struct admit_load l;
+		bool fits = true;
+		nsec_t late;
+
+		CHECK(s);
+		l = admit_set_load(s, NULL, (nsec_t)set.granularity);
+		if (set.n_cpus == 1 || !tardiness_of_all(&l, &late))
+			continue;
+		for (unsigned k = 0; k < set.n; k++)
+			fits = fits && lag_written_out(&set, k, (int64_t)late, unit) <=
+					       (int64_t)set.tasks[k].dl.deadline_ns;
+		CHECK(lag_proves(&l, &late).yes == fits);
+		yes += fits;
+	}
+	CHECK(yes > 1000);
+}
+
 TEST(bcl_is_its_formula_with_soft_ones_too)
 {
 	uint64_t seed = 13;
@@ -184,9 +230,10 @@ TEST(bcl_is_its_formula_with_soft_ones_too)
 	for (unsigned i = 0; i < SETS; i++) {
 		struct task_set set = set_random(&seed);
 		cleanup_admit_set struct admit_set *s = NULL;
-		bool all, hard;
+		wide unit = common(&set);
+		bool all, hard, known;
 		struct admit_load l;
-		nsec_t late;
+		nsec_t late = 0;
 
 		if (set.n_cpus == 1)
 			continue;
@@ -196,13 +243,14 @@ TEST(bcl_is_its_formula_with_soft_ones_too)
 		s = set_hold(&set, set.n);
 		CHECK(s);
 		l = admit_set_load(s, NULL, (nsec_t)set.granularity);
-		all = bcl_written_out(&set, -1);
-		hard = all || (l.sums.hard && tardiness_of_all(&l, &late) &&
-				      bcl_written_out(&set, (int64_t)late));
-		if (bcl_proves(&l).yes != hard)
+		known = tardiness_of_all(&l, &late);
+		all = bcl_written_out(&set, known ? (int64_t)late : INT32_MIN, true, unit);
+		hard = all ||
+		       (l.sums.hard && known && bcl_written_out(&set, (int64_t)late, false, unit));
+		if (bcl_proves(&l, known ? &late : NULL).yes != hard)
 			set_print(&set);
 		l.work = ADMIT_WORK_MAX;
-		CHECK(bcl_proves(&l).yes == hard);
+		CHECK(bcl_proves(&l, known ? &late : NULL).yes == hard);
 		yes += hard;
 		by_tardiness += hard && !all;
 	}

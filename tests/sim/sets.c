@@ -59,24 +59,60 @@ void set_print(const struct task_set *set)
 	fprintf(stderr, "\n");
 }
 
+/*
+ * Server i first wakes so that its deadline is x after the meeting, and comes with what its density
+ * allows for x. The victim is released then, or a little later.
+ */
+static void apply_meeting(struct cbs_setup *setup, unsigned victim, uint64_t *random)
+{
+	struct cbs_server *v = &setup->servers[victim];
+	int64_t at = 0;
+
+	for (unsigned i = 0; i < setup->n; i++)
+		at = setup->servers[i].deadline > at ? setup->servers[i].deadline : at;
+	v->offset = at + (draw(random, 0, 1) ? 0 : draw(random, 0, v->deadline));
+	for (unsigned i = 0; i < setup->n; i++) {
+		struct cbs_server *c = &setup->servers[i];
+		int64_t window = v->offset + v->deadline - at;
+		int64_t most = c->deadline < window ? c->deadline : window;
+		int64_t x = draw(random, 0, 1) ? most : draw(random, 1, most);
+
+		if (i == victim)
+			continue;
+		c->offset = at + x - c->deadline;
+		c->brings = x * c->runtime / c->deadline;
+		c->meets_at = at;
+	}
+	setup->until += at;
+}
+
 static void apply_pattern(struct cbs_setup *setup, enum pattern pattern, uint64_t *random)
 {
 	unsigned victim = (unsigned)draw(random, 0, setup->n - 1);
 
 	for (unsigned i = 0; i < setup->n; i++) {
 		struct cbs_server *c = &setup->servers[i];
+		bool naps = pattern >= PATTERN_AIMED;
 
-		c->overrun = pattern == PATTERN_PERIODIC ? CBS_OVERRUN_NEVER
-			     : pattern <= PATTERN_VICTIM ? CBS_OVERRUN_ALWAYS
-							 : CBS_OVERRUN_RANDOM;
-		if (pattern == PATTERN_VICTIM && i == victim)
-			c->overrun = CBS_OVERRUN_NEVER;
+		c->overrun = pattern == PATTERN_PERIODIC	   ? CBS_OVERRUN_NEVER
+			     : pattern <= PATTERN_VICTIM	   ? CBS_OVERRUN_ALWAYS
+			     : naps && cbs_random(random) % 2 == 0 ? CBS_OVERRUN_ALWAYS
+								   : CBS_OVERRUN_RANDOM;
 		if (pattern >= PATTERN_OFFSET)
 			c->offset = draw(random, 0, c->period);
 		if (pattern >= PATTERN_SPORADIC)
-			c->sleep_percent = (unsigned)draw(random, 0, 90);
-		c->naps = pattern == PATTERN_NAPS;
+			c->sleep_percent = (unsigned)draw(random, 0, naps ? 100 : 90);
+		c->sleep = naps ? CBS_SLEEP_NAPS : CBS_SLEEP_LONG;
+		c->aims_at =
+			pattern == PATTERN_AIMED ? victim : (unsigned)draw(random, 0, setup->n - 1);
+		if (i == victim && (pattern == PATTERN_VICTIM || pattern == PATTERN_AIMED ||
+					   pattern == PATTERN_MEETING)) {
+			c->overrun = CBS_OVERRUN_NEVER;
+			c->sleep_percent = 0;
+		}
 	}
+	if (pattern == PATTERN_MEETING)
+		apply_meeting(setup, victim, random);
 }
 
 struct cbs_result set_run(const struct task_set *set, enum pattern pattern, uint64_t seed)
@@ -97,6 +133,19 @@ struct cbs_result set_run(const struct task_set *set, enum pattern pattern, uint
 		};
 	apply_pattern(&setup, pattern, &seed);
 	return cbs_run(&setup);
+}
+
+bool set_missed_in_naps(const struct task_set *set, unsigned runs, uint64_t seed)
+{
+	for (unsigned run = 0; run < runs; run++) {
+		enum pattern pattern = PATTERN_AIMED + run % 3;
+		struct cbs_result r = set_run(set, pattern, seed + run);
+
+		for (unsigned i = 0; i < set->n; i++)
+			if (r.overdue[i] > 0)
+				return true;
+	}
+	return false;
 }
 
 struct admit_machine set_machine(const struct task_set *set)

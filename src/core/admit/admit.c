@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The order of the tests, and what is said with a no. The kernel's sum comes first, for
- * everybody. On one CPU a hard promise needs the demand test over the whole set, soft ones with
- * their deadlines; on several CPUs GFB over the whole set, or BCL. Either yes is a yes.
+ * everybody. On one CPU a hard promise needs the demand test over the whole set; on several CPUs
+ * GFB over the whole set, or the lag of all, or BCL. Any yes is a yes.
  */
 #include "core/admit/admit.h"
 #include "core/admit/admit_private.h"
@@ -12,6 +12,7 @@ static const char *const test_names[_ADMIT_TEST_MAX] = {
 	[ADMIT_TEST_UTILISATION] = "utilisation",
 	[ADMIT_TEST_QPA] = "qpa",
 	[ADMIT_TEST_GFB] = "gfb",
+	[ADMIT_TEST_LAG] = "lag",
 	[ADMIT_TEST_BCL] = "bcl",
 	[ADMIT_TEST_SUM] = "sum",
 	[ADMIT_TEST_SUPPLY] = "supply",
@@ -59,11 +60,18 @@ bool admit_sum_fits(const struct admit_load *l, bw_t ceiling)
 
 struct admit_proof admit_prove(struct admit_load *l)
 {
+	const nsec_t *known = NULL;
+	struct admit_proof p;
+	nsec_t late;
+
 	if (l->n_cpus == 1)
 		return edf_proves(l);
 	if (gfb_proves(l))
 		return (struct admit_proof){ .yes = true, .all = true, .test = ADMIT_TEST_GFB };
-	return bcl_proves(l);
+	if (tardiness_of_all(l, &late))
+		known = &late;
+	p = lag_proves(l, known);
+	return p.yes ? p : bcl_proves(l, known);
 }
 
 /* Reclaimed time is not in any of the tests: a server that takes it runs more than k Q + g. */
@@ -126,7 +134,7 @@ static struct admit_verdict judge(struct admit_load *l, const struct admit_machi
 		p = admit_prove(l);
 	if (!p.yes) {
 		refuse(&v, l, &p);
-	} else if (!l->candidate->hard && (l->n_cpus > 1 || !l->sums.hard)) {
+	} else if (!l->candidate->hard && (l->n_cpus > 1 || !l->sums.hard || !p.all)) {
 		judge_soft(&v, l);
 	} else {
 		v.yes = v.has_bound = true;
@@ -145,7 +153,7 @@ static bool fits(struct admit_set *s, const struct admit_task *t, nsec_t runtime
 
 	smaller.dl.runtime_ns = runtime_ns;
 	l = admit_set_load(s, &smaller, s->machine.granularity_ns);
-	l.work = *work < ADMIT_WORK_MAX ? *work : ADMIT_WORK_MAX;
+	l.work = *work;
 	before = l.work;
 	yes = judge(&l, &s->machine).yes;
 	/* What is O(n) anyway counts here, so that a search among many ends soon. */
@@ -154,15 +162,19 @@ static bool fits(struct admit_set *s, const struct admit_task *t, nsec_t runtime
 	return yes;
 }
 
-/* GFB implies every other test, and takes no time: a start for the search. */
-static bool fits_by_density(struct admit_set *s, const struct admit_task *t, nsec_t runtime_ns)
+/* By GFB or lag alone: less time than BCL takes to say no. */
+static bool fits_by_sums(struct admit_set *s, const struct admit_task *t, nsec_t runtime_ns)
 {
 	struct admit_task smaller = *t;
 	struct admit_load l;
+	nsec_t late;
 
 	smaller.dl.runtime_ns = runtime_ns;
 	l = admit_set_load(s, &smaller, s->machine.granularity_ns);
-	return admit_sum_fits(&l, s->machine.ceiling) && gfb_proves(&l);
+	if (!admit_sum_fits(&l, s->machine.ceiling))
+		return false;
+	return gfb_proves(&l) ||
+	       (l.n_cpus > 1 && tardiness_of_all(&l, &late) && lag_proves(&l, &late).yes);
 }
 
 /* The largest runtime that fits, as far as the work goes; each that is kept was found a yes. */
@@ -170,16 +182,16 @@ static nsec_t search_runtime(struct admit_set *s, const struct admit_task *t, bw
 {
 	admit_wide each = (admit_wide)(free.q20 / t->cores) * t->dl.period_ns >> 20;
 	nsec_t high = t->dl.runtime_ns - 1, low = 0, above;
-	unsigned work = ADMIT_WORK_MAX;
+	unsigned work = ADMIT_WORK_ASIDE, by_sums = ADMIT_WORK_ASIDE;
 
 	if (high > each && s->machine.ceiling.q20 < BW_ONE_CPU)
 		high = (nsec_t)each;
 	if (!high || fits(s, t, high, &work))
 		return high;
-	for (above = high; low + 1 < above;) {
+	for (above = high; low + 1 < above && by_sums > s->n; by_sums -= (unsigned)s->n) {
 		nsec_t mid = low + (above - low) / 2;
 
-		if (fits_by_density(s, t, mid))
+		if (fits_by_sums(s, t, mid))
 			low = mid;
 		else
 			above = mid;
@@ -199,6 +211,7 @@ static bool fits_without_granularity(struct admit_set *s, const struct admit_tas
 {
 	struct admit_load l = admit_set_load(s, t, 0);
 
+	l.work = ADMIT_WORK_ASIDE;
 	return judge(&l, &s->machine).yes;
 }
 

@@ -3,22 +3,38 @@
  * Does it fit? What is held in one scheduling domain, and the schedulability tests that answer
  * for one more; used by the agent, `takt admit` and the cluster controller.
  *
- * Model. A reservation of m cores is m servers (Q, D, P). A server gets a budget Q at a
- * replenishment, to be had by D later; replenishments are at least P apart. Scheduling is EDF:
- * exact on one CPU, global over n_cpus otherwise. CBS lets any server run past its budget by at
- * most the throttle granularity g and takes that back at the next replenishment, so in k periods
- * it runs at most k Q + g: every test counts one g for every other server.
+ * Model. A reservation of m cores is m servers (Q, D, P), scheduled by EDF: on one CPU, or global
+ * over n_cpus. Of the threads nothing is assumed: they run, sleep and wake as they like. Of a
+ * server, what kernel/sched/deadline.c does with it, at a time t with c of its budget left and
+ * deadline d:
  *
- * A yes with GUARANTEE_HARD: every budget of every hard reservation is had by its deadline.
- * A yes with GUARANTEE_SOFT: the same for those already hard, and this one's budgets are had by
- * the bound.
+ *  - it may run past c by at most the throttle granularity g. Then it waits for its next period,
+ *    d - D + P, gets Q less what it ran too much, and d + P (if that is nothing, another Q and P,
+ *    and so on); asleep or not (replenish_dl_entity, dl_task_timer). More than a period late, it
+ *    starts afresh.
+ *  - it wakes after d: afresh, Q due at t + D; with D < P before d - D + P: it waits until then
+ *    (update_dl_entity, dl_check_constrained_dl).
+ *  - it wakes before with c <= (d - t) Q / D: c and d are kept. With more: afresh where D = P;
+ *    where D < P, c is cut to (d - t) Q / D (dl_entity_overflow, update_dl_revised_wakeup).
  *
- * A neighbour that never yields is within the model. One that sleeps is, if it does so with budget
- * left and wakes when its next period has begun, or later. One that wakes before keeps its old
- * deadline (the CBS wake-up rule), and one that overran and slept through its replenishment is
- * forgiven part of what it owes: both can put more work under early deadlines than Q, D, P and g
- * say, so that a budget proven by QPA or BCL, or by GFB at g > 0, may come late (tests/sim/oracle.c
- * shows one). UTILISATION, and GFB at g = 0, hold whatever the neighbours do.
+ * So whenever a server becomes runnable c <= (d - t) Q / D: all tests rest on this. The kernel
+ * compares in units of 1024 ns, by which each wake-up may gain up to 2 us; this, like the cost of
+ * each switch, is not in the model and must come out of what the ceiling leaves.
+ *
+ * A yes with GUARANTEE_HARD, for every hard reservation, whatever the others do: what budget a
+ * server has when a wake-up or a replenishment makes it runnable at t, it has run by t + D, if
+ * its thread stays runnable so long. (A server that itself overran by Q or more may be
+ * replenished with a deadline further away than t + D, and then it is that.) For a job of at most
+ * Q, released by a wake-up at t, at least P after the one before, it follows that it is done
+ *
+ *  - by t + D if the wake-up gave a fresh Q: the deadline was past, or D = P and the rest too
+ *    large. A thread whose jobs are all less than Q, and at least P apart, has this every time;
+ *    not with D < P one that used up a Q and slept on when it got the next: that is cut;
+ *  - by t + P + D otherwise: by t + D it has run the rest of its budget, by t + P it gets
+ *    another.
+ *
+ * A yes with GUARANTEE_SOFT: the same for those already hard; and for this one with the bound
+ * instead of D.
  *
  * Pure: integers only, no clock, no file, no log. Everything is rounded so that a doubt is a no.
  */
@@ -38,8 +54,9 @@
 enum admit_test {
 	ADMIT_TEST_NONE,
 	ADMIT_TEST_UTILISATION, /* one CPU, D = P, g = 0: exact */
-	ADMIT_TEST_QPA, /* one CPU: exact */
-	ADMIT_TEST_GFB, /* several CPUs: sum and largest density */
+	ADMIT_TEST_QPA, /* one CPU: processor demand of servers that may sleep */
+	ADMIT_TEST_GFB, /* several CPUs, g = 0: sum and largest density */
+	ADMIT_TEST_LAG, /* several CPUs: sum of densities, with the tardiness of all */
 	ADMIT_TEST_BCL, /* several CPUs: interference in each deadline's window */
 	ADMIT_TEST_SUM, /* the kernel's sum, with a tardiness bound: soft */
 	ADMIT_TEST_SUPPLY, /* periodic resource, see supply.h */

@@ -18,7 +18,8 @@ typedef unsigned __int128 admit_wide;
  * Upper limit of the steps (one division each) that a test beyond O(n) may take, so that a verdict
  * among 1,000 reservations stays within 100 us. A test that would need more says no.
  */
-#define ADMIT_WORK_MAX 12288u
+#define ADMIT_WORK_MAX 10240u
+#define ADMIT_WORK_ASIDE (ADMIT_WORK_MAX / 5) /* for what is only said with a no */
 
 struct admit_entry {
 	uint32_t id;
@@ -26,8 +27,7 @@ struct admit_entry {
 	nsec_t runtime_ns, deadline_ns, period_ns;
 	bool hard, reclaim;
 	uint64_t density_q60; /* Q / D, rounded up; at most one */
-	uint64_t inflated_q60; /* (Q + g) / D, rounded up; SHARE_ONE + 1: more than one */
-	/* Cache of bcl_interference() over the set, at no slack and the set's g; several CPUs only. */
+	/* Cache of bcl_interference() over the set, at the set's g; several CPUs only. */
 	uint64_t interference_ns;
 };
 
@@ -43,9 +43,8 @@ struct admit_sums {
 	uint64_t q20; /* dl_bandwidth() of every server: the kernel's sum, rounded up */
 	struct share_sum utilisation; /* Q / P */
 	struct share_sum density; /* Q / D */
-	admit_wide inflated_q60; /* (Q + g) / D, each rounded up */
 	uint64_t early_ns; /* Q (P - D) / P, each rounded up: what D < P can ask ahead of Q/P */
-	uint64_t density_max_q60, inflated_max_q60;
+	uint64_t density_max_q60;
 };
 
 /* Memory for one evaluation, one element per entry and one for the candidate. */
@@ -56,7 +55,7 @@ struct admit_top {
 
 struct admit_scratch {
 	struct admit_top *top;
-	nsec_t *slack, *late;
+	nsec_t *late;
 	bool *fails;
 };
 
@@ -109,7 +108,7 @@ static inline bool admit_spend(struct admit_load *l, size_t steps)
 }
 
 /* share.c */
-uint64_t share_up(nsec_t part, nsec_t whole); /* part / whole in q60; at most SHARE_ONE + 1 */
+uint64_t share_up(nsec_t part, nsec_t whole); /* part / whole in q60; part <= whole */
 void share_sum_add(struct share_sum *sum, nsec_t part, nsec_t whole, unsigned count);
 void share_sum_sub(struct share_sum *sum, nsec_t part, nsec_t whole, unsigned count);
 admit_wide share_sum_up(const struct share_sum *sum);
@@ -117,15 +116,20 @@ bool share_utilisation_at_most(const struct admit_load *l, unsigned cpus); /* ex
 bool share_density_at_most(const struct admit_load *l, unsigned cpus);
 
 /* edf.c */
-admit_wide edf_demand(const struct admit_load *l, nsec_t t); /* h(t), g included */
+admit_wide edf_demand(const struct admit_load *l, nsec_t t); /* h(t), g included; n >= 1 */
 struct admit_proof edf_proves(struct admit_load *l);
 
 /* gfb.c */
 bool gfb_proves(const struct admit_load *l);
 
+/* lag.c */
+/* late: x of tardiness.c; NULL: none is proven */
+struct admit_proof lag_proves(const struct admit_load *l, const nsec_t *late);
+nsec_t lag_response(const struct admit_load *l, const struct admit_entry *e, nsec_t late_ns);
+
 /* bcl.c */
 nsec_t bcl_interference(const struct admit_entry *by, const struct admit_entry *on, nsec_t g);
-struct admit_proof bcl_proves(struct admit_load *l);
+struct admit_proof bcl_proves(struct admit_load *l, const nsec_t *late);
 
 /* tardiness.c; false: no bound is proven */
 bool tardiness_of_all(const struct admit_load *l, nsec_t *ret_late_ns);
@@ -133,7 +137,7 @@ nsec_t tardiness_bound(const struct admit_load *l, const struct admit_entry *e, 
 
 /* set.c */
 bool admit_task_valid(const struct admit_task *t);
-struct admit_entry admit_entry_of(const struct admit_task *t, nsec_t g);
+struct admit_entry admit_entry_of(const struct admit_task *t);
 void admit_sums_add(struct admit_sums *sums, const struct admit_entry *e);
 /* The set, and one more if t is not NULL (which takes the spare place); g: the set's, or 0. */
 struct admit_load admit_set_load(struct admit_set *s, const struct admit_task *t, nsec_t g);

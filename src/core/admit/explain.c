@@ -78,8 +78,9 @@ static void say_yes(struct sentence *s, const struct admit_verdict *v)
 {
 	static const char *const proofs[_ADMIT_TEST_MAX] = {
 		[ADMIT_TEST_UTILISATION] = "proven by utilisation (EDF on one CPU, exact)",
-		[ADMIT_TEST_QPA] = "proven by processor demand (QPA, EDF on one CPU, exact)",
+		[ADMIT_TEST_QPA] = "proven by processor demand (QPA, EDF on one CPU)",
 		[ADMIT_TEST_GFB] = "proven by GFB (global EDF, density)",
+		[ADMIT_TEST_LAG] = "proven by lag (global EDF, after Devi and Anderson)",
 		[ADMIT_TEST_BCL] = "proven by BCL (global EDF, interference)",
 		[ADMIT_TEST_SUM] = "within the kernel's sum, tardiness by Devi and Anderson",
 		[ADMIT_TEST_SUPPLY] = "proven by the supply of a periodic resource",
@@ -101,7 +102,7 @@ static void say_why(
 	case ADMIT_REFUSAL_DEADLINE:
 		say(s, ", but %s its deadline",
 			m->n_cpus == 1 ? "the demand of all (QPA) breaks"
-				       : "neither GFB nor BCL proves");
+				       : "no test (GFB, lag, BCL) proves");
 		break;
 	case ADMIT_REFUSAL_VICTIM:
 		say(s, ", but a hard reservation already promised could then miss its deadline");
@@ -125,7 +126,7 @@ static void say_mend(
 {
 	char number[TEXT_NUMBER_MAX];
 
-	if (v->would_fit_runtime_ns)
+	if (v->would_fit_runtime_ns >= DL_RUNTIME_MIN_NS)
 		say(s, "; %s would fit",
 			duration_words(number, round_down(v->would_fit_runtime_ns)));
 	if (v->granularity)

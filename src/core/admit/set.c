@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What is held, with the sums that make one more admission O(n): shares for the kernel's sum, GFB
- * and tardiness, and for every entry its interference by all others (BCL at no slack).
+ * and tardiness, and for every entry its interference by all others (BCL, before it knows more).
  */
 #include "core/admit/admit_private.h"
 
@@ -26,7 +26,7 @@ bool admit_task_valid(const struct admit_task *t)
 	       (t->guarantee == GUARANTEE_HARD || t->guarantee == GUARANTEE_SOFT);
 }
 
-struct admit_entry admit_entry_of(const struct admit_task *t, nsec_t g)
+struct admit_entry admit_entry_of(const struct admit_task *t)
 {
 	const struct dl_params *dl = &t->dl;
 
@@ -38,7 +38,6 @@ struct admit_entry admit_entry_of(const struct admit_task *t, nsec_t g)
 		.hard = t->guarantee == GUARANTEE_HARD,
 		.reclaim = t->reclaim,
 		.density_q60 = share_up(dl->runtime_ns, dl->deadline_ns),
-		.inflated_q60 = share_up(dl->runtime_ns + g, dl->deadline_ns),
 	};
 }
 
@@ -65,12 +64,9 @@ void admit_sums_add(struct admit_sums *sums, const struct admit_entry *e)
 	sums->q20 += entry_q20(e);
 	share_sum_add(&sums->utilisation, e->runtime_ns, e->period_ns, e->cores);
 	share_sum_add(&sums->density, e->runtime_ns, e->deadline_ns, e->cores);
-	sums->inflated_q60 += (admit_wide)e->inflated_q60 * e->cores;
 	sums->early_ns += entry_early(e);
 	if (e->density_q60 > sums->density_max_q60)
 		sums->density_max_q60 = e->density_q60;
-	if (e->inflated_q60 > sums->inflated_max_q60)
-		sums->inflated_max_q60 = e->inflated_q60;
 }
 
 static void sums_sub(struct admit_sums *sums, const struct admit_entry *e)
@@ -82,21 +78,15 @@ static void sums_sub(struct admit_sums *sums, const struct admit_entry *e)
 	sums->q20 -= entry_q20(e);
 	share_sum_sub(&sums->utilisation, e->runtime_ns, e->period_ns, e->cores);
 	share_sum_sub(&sums->density, e->runtime_ns, e->deadline_ns, e->cores);
-	sums->inflated_q60 -= (admit_wide)e->inflated_q60 * e->cores;
 	sums->early_ns -= entry_early(e);
 }
 
 static void find_max(struct admit_set *s)
 {
-	s->sums.density_max_q60 = s->sums.inflated_max_q60 = 0;
-	for (size_t i = 0; i < s->n; i++) {
-		const struct admit_entry *e = &s->entries[i];
-
-		if (e->density_q60 > s->sums.density_max_q60)
-			s->sums.density_max_q60 = e->density_q60;
-		if (e->inflated_q60 > s->sums.inflated_max_q60)
-			s->sums.inflated_max_q60 = e->inflated_q60;
-	}
+	s->sums.density_max_q60 = 0;
+	for (size_t i = 0; i < s->n; i++)
+		if (s->entries[i].density_q60 > s->sums.density_max_q60)
+			s->sums.density_max_q60 = s->entries[i].density_q60;
 }
 
 /* Brings the cached interference to what it is with entry `at` there; one pass over all. */
@@ -134,7 +124,7 @@ static int grow(struct admit_set *s, size_t room)
 	struct admit_entry *entries = reallocarray(s->entries, room, sizeof(*entries));
 	struct admit_scratch *to = &s->scratch;
 	struct admit_top *top;
-	nsec_t *slack, *late;
+	nsec_t *late;
 	bool *fails;
 
 	if (!entries)
@@ -142,13 +132,11 @@ static int grow(struct admit_set *s, size_t room)
 	s->entries = entries;
 	top = reallocarray(to->top, room, sizeof(*top));
 	to->top = top ? top : to->top;
-	slack = reallocarray(to->slack, room, sizeof(*slack));
-	to->slack = slack ? slack : to->slack;
 	late = reallocarray(to->late, room, sizeof(*late));
 	to->late = late ? late : to->late;
 	fails = reallocarray(to->fails, room, sizeof(*fails));
 	to->fails = fails ? fails : to->fails;
-	if (!top || !slack || !late || !fails)
+	if (!top || !late || !fails)
 		return -ENOMEM;
 	s->room = room;
 	return 0;
@@ -180,7 +168,6 @@ void admit_set_destroy(struct admit_set *s)
 		return;
 	free(s->entries);
 	free(s->scratch.top);
-	free(s->scratch.slack);
 	free(s->scratch.late);
 	free(s->scratch.fails);
 	free(s->facts);
@@ -198,14 +185,8 @@ void admit_set_machine(struct admit_set *s, const struct admit_machine *m)
 	if (same)
 		return;
 	*s->facts = (struct admit_facts){ 0 };
-	s->sums = (struct admit_sums){ 0 };
-	for (size_t i = 0; i < s->n; i++) {
-		struct admit_entry *e = &s->entries[i];
-
-		e->inflated_q60 = share_up(e->runtime_ns + m->granularity_ns, e->deadline_ns);
-		admit_sums_add(&s->sums, e);
+	for (size_t i = 0; i < s->n; i++)
 		interference_add(s, i);
-	}
 }
 
 int admit_hold(struct admit_set *s, const struct admit_task *t, uint32_t *ret_id, struct err *err)
@@ -220,7 +201,7 @@ int admit_hold(struct admit_set *s, const struct admit_task *t, uint32_t *ret_id
 	if (s->n + 2 > s->room && grow(s, 2 * s->room) < 0)
 		return err_set(err, -ENOMEM, "out of memory for one more reservation");
 
-	s->entries[s->n] = admit_entry_of(t, s->machine.granularity_ns);
+	s->entries[s->n] = admit_entry_of(t);
 	s->entries[s->n].id = ++s->last_id;
 	admit_sums_add(&s->sums, &s->entries[s->n]);
 	interference_add(s, s->n);
@@ -293,7 +274,7 @@ struct admit_load admit_set_load(struct admit_set *s, const struct admit_task *t
 
 	if (!t)
 		return l;
-	s->entries[s->n] = admit_entry_of(t, s->machine.granularity_ns);
+	s->entries[s->n] = admit_entry_of(t);
 	admit_sums_add(&l.sums, &s->entries[s->n]);
 	l.candidate = &s->entries[s->n];
 	l.n++;

@@ -12,8 +12,6 @@
 
 uint64_t share_up(nsec_t part, nsec_t whole)
 {
-	if (part > whole)
-		return (uint64_t)SHARE_ONE + 1;
 	return (uint64_t)((((admit_wide)part << SHARE_SHIFT) + whole - 1) / whole);
 }
 

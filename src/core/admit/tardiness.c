@@ -2,33 +2,44 @@
 /*
  * How late a soft server can be.
  *
- * Several CPUs: Devi & Anderson, "Tardiness bounds under global EDF scheduling on a multiprocessor",
- * Real-Time Systems 38 (2008), the theorem on preemptive EDF. A budget is late by at most x + Q,
+ * Several CPUs: Devi & Anderson, "Tardiness bounds under global EDF scheduling on a
+ * multiprocessor", Real-Time Systems 38 (2008), the theorem on preemptive EDF. A budget is late
+ * by at most x + Q,
  *
  *     x = (sum of the L largest Q  +  n g) / (M - sum of the L largest u),   L = ceil(U) - 1,
  *
  * with u = Q / D and U = sum u <= M: a constrained deadline is taken as an implicit one with the
- * period D, which is more load and the same deadlines. (The paper has the L - 1 largest u, and takes
- * the least Q off: both make x smaller. What is proven here, with overruns, is the form above.)
+ * period D, which is more load and the same deadlines. (The paper has the L - 1 largest u, and
+ * takes the least Q off: both make x smaller. What is proven here, with overruns, is the form
+ * above.)
  *
- * Proof. Call a job what a server runs under one deadline d_j: e_j = Q - o_(j-1) + o_j, where o in
- * [0, g] is the overrun after it. The fluid schedule runs each job evenly over [d_j - D, d_j]. As the o
- * telescope, it gives a server at most u (b - a) + o(b) - o(a) in any [a, b], o(.) interpolated. (A
- * server more than a period late is replenished afresh and forgiven o by replenish_dl_entity() in
- * kernel/sched/deadline.c, but it then skips whole periods worth more than o.)
+ * Proof. Call a job what a server runs from a wake-up or replenishment at a on under one deadline
+ * d_j: its budget and its overrun o_j in [0, g]. The fluid schedule runs a whole budget evenly
+ * over [d_j - D, d_j]: e_j = Q - o_(j-1) + o_j. As the o telescope, it gives a server at most u
+ * (b - a) + o(b) - o(a) in any [a, b], o(.) interpolated. Threads that sleep keep within this:
+ *  - A leftover c <= u (d_j - a) is run evenly over [a, d_j], and so is its overrun; what was run
+ *    of the budget before a sleep, as early as rate u allows before a. Asleep, no server is
+ *    behind.
+ *  - A budget given up at a' for a fresh one (D = P), e of it run, was given up as the rest was
+ *    more than u (d_j - a'): e < u (a' - a) - o(a), run evenly over [a, a'].
+ *  - An overrun slept off: o(.) falls at rate u from d_j on while the server sleeps. It is
+ *    forgiven by a fresh start when Q - o > u (d - a'), that is when o(a') is 0; if not, what is
+ *    kept is u (d - a') - o(a') at most. A fresh start after more than a period (also of a server
+ *    so late, replenish_dl_entity()) skips periods worth more than o.
  *
- * Let t be the first deadline whose job ends later than t + x + Q + o_j, look at jobs due by t only, and
- * let b <= t end the last instant when no more than L CPUs worked on them. All that had work then were
- * running: at most L servers. Each lags the fluid schedule by at most Q + u x + o(b): if e of its job is
- * left and d_j < b, then b - d_j <= x + Q + o_j - e, so the lag is at most e + u (b - d_j) + o(b) - o_j, which is
- * largest at e = e_j. From b to t at least U CPUs work, so the lag of all grows by at most the growth
- * of every o(.), and ends at most at sum over L of (Q + u x) + n g <= M x. That is all the work left
- * at t. Either M CPUs finish it by t + x, or one is free before, and the last job runs from then
- * on: it ends by t + x + Q + o_j (behind jobs of its own server too, since Q <= D). So there is no such t.
+ * Let t be the first deadline whose job ends later than t + x + Q + o_j, look at jobs due by t
+ * only, and let b <= t end the last instant when no more than L CPUs worked on them. All that had
+ * work then were running: at most L servers. Each lags the fluid schedule by at most Q + u x +
+ * o(b): if e of its job is left and d_j < b, then b - d_j <= x + Q + o_j - e, so the lag is at
+ * most e + u (b - d_j) + o(b) - o_j, which is largest at e = e_j. From b to t at least U CPUs
+ * work, so the lag of all grows by at most the growth of every o(.), and ends at most at sum over
+ * L of (Q + u x) + n g <= M x. That is all the work left at t. Either M CPUs finish it by t + x,
+ * or one is free before, and the last job runs from then on: it ends by t + x + Q + o_j (behind
+ * jobs of its own server too, since Q <= D). So there is no such t.
  *
- * One CPU: of the work due by d, released since t0 when there was none, there is at most
- * U (d - t0) + sum U_i (P_i - D_i), and g for every other server (edf.c). With U <= 1 nothing is
- * later than sum U_i (P_i - D_i) + (n - 1) g.
+ * One CPU: of the work due by d, released since t0 when there was none, there is at most U (d -
+ * t0) + sum U_i (P_i - D_i), and g for every other server (edf.c). With U <= 1 nothing is later
+ * than sum U_i (P_i - D_i) + (n - 1) g.
  *
  * Beside a reclaiming server (GRUB) nothing is proven. Every division, u and U are rounded up.
  */

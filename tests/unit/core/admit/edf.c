@@ -117,6 +117,56 @@ TEST(a_soft_one_beside_a_hard_one_must_pass_the_demand_test)
 	CHECK(v.yes && v.bound_ns == 4);
 }
 
+TEST(a_leftover_may_share_its_deadline_with_a_whole_budget)
+{
+	cleanup_admit_set struct admit_set *s = one_cpu(0);
+
+	hold(s, hard(5, 10, 20));
+	CHECK(!ask(s, hard(5, 5, 20)).yes); /* h(5) = 5 + 2.5 */
+	CHECK(ask(s, hard(3, 6, 20)).yes); /* h(6) = 3 + 3, h(10) = 3 + 5 */
+}
+
+TEST(a_leftover_may_overrun_at_any_deadline)
+{
+	cleanup_admit_set struct admit_set *s = one_cpu(4);
+
+	hold(s, hard(1, 100, 100));
+	CHECK(ask(s, hard(5, 10, 10)).yes); /* h(10) = 5 + 0.1 + 4 */
+	hold(s, hard(1, 100, 100));
+	CHECK(!ask(s, hard(5, 10, 10)).yes); /* h(10) = 5 + 0.2 + 8 */
+}
+
+TEST(a_soft_one_with_a_short_deadline_need_not_keep_it)
+{
+	cleanup_admit_set struct admit_set *s = one_cpu(2);
+	struct admit_task soft = hard(1, 2, 10);
+	struct admit_verdict v;
+	nsec_t bound;
+
+	soft.guarantee = GUARANTEE_SOFT;
+	hold(s, hard(2, 10, 10));
+	v = ask(s, soft); /* h(2) = 1 + 0.4 + 2, h(10) = 1 + 2 + 2 */
+	CHECK(v.yes && v.test == ADMIT_TEST_SUM);
+	CHECK_EQ(v.bound_ns, 2 + 1 + 2);
+	hold(s, soft);
+	CHECK(admit_bound(s, 1, &bound) && bound == 10);
+	CHECK(admit_bound(s, 2, &bound) && bound == 5);
+}
+
+/* w = 28, and h(41) = 8.2 + 18 + 10.9 + 7: beyond w + 1, where only soft ones' deadlines are. */
+TEST(a_hard_one_looks_a_busy_period_beyond_its_own_deadline)
+{
+	cleanup_admit_set struct admit_set *s = one_cpu(0);
+	struct admit_task soft[] = { hard(3, 15, 15), hard(9, 11, 30), hard(1, 1, 6) };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(soft); i++) {
+		soft[i].guarantee = GUARANTEE_SOFT;
+		hold(s, soft[i]);
+	}
+	CHECK(!ask(s, hard(8, 30, 30)).yes);
+	CHECK(ask(s, hard(4, 30, 30)).yes); /* h(41) = 38.7 */
+}
+
 TEST(soft_ones_alone_on_one_cpu_are_late_by_their_early_deadlines)
 {
 	cleanup_admit_set struct admit_set *s = one_cpu(2);
@@ -141,7 +191,8 @@ TEST(real_durations_do_not_overflow)
 
 	CHECK(ask(s, hard(longest / 2, longest, longest)).yes);
 	hold(s, hard(longest / 2, longest, longest));
-	CHECK(ask(s, hard(longest / 4, longest / 2, longest)).yes);
+	CHECK(ask(s, hard(longest / 8, longest / 2, longest)).yes);
+	CHECK(!ask(s, hard(longest / 4, longest / 2, longest)).yes); /* and 4 ms */
 	CHECK(!ask(s, hard(longest / 2, longest / 2, longest)).yes);
 	CHECK(ask(s, hard(MS, 10 * MS, 10 * MS)).yes);
 }

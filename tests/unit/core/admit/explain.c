@@ -51,7 +51,7 @@ TEST(a_yes_names_its_proof_and_bound)
 TEST(a_deadline_no_test_proves_is_said)
 {
 	struct admit_machine m = { 1, { BW_ONE_CPU }, 0 };
-	struct admit_task held = task(5 * MS, 5 * MS, 20 * MS, GUARANTEE_HARD);
+	struct admit_task held = task(5 * MS, 8 * MS, 20 * MS, GUARANTEE_HARD);
 	struct admit_task asked = task(5 * MS, 8 * MS, 20 * MS, GUARANTEE_HARD);
 
 	CHECK_TEXT(sentence(&m, &held, &asked),

@@ -41,7 +41,6 @@ static void check_same_as_new(struct admit_set *s)
 	CHECK_EQ(memcmp(&fresh->sums, &s->sums, sizeof(s->sums)), 0);
 	for (size_t i = 0; i < s->n; i++) {
 		CHECK_EQ(fresh->entries[i].interference_ns, s->entries[i].interference_ns);
-		CHECK_EQ(fresh->entries[i].inflated_q60, s->entries[i].inflated_q60);
 	}
 }
 
