@@ -128,14 +128,14 @@ class Stage:
     def container(self, reservation, options=()):
         """A puppet as the program of a new container that holds the reservation."""
         box = Container(self._case, self.command(), self.options(reservation, *options))
-        puppet = self._arrival(box)
+        puppet = self.arrival(box)
         puppet.container = box
         return puppet
 
     def options(self, reservation, *more):
         return ["--device", f"{DEVICE}={reservation}", "-v", f"{self.folder}:{self.folder}", *more]
 
-    def _arrival(self, box):
+    def arrival(self, box):
         self._listener.settimeout(0.05)
         try:
             return wait_for(f"the program of {box.name} begins", lambda: self._came(box))

@@ -321,10 +321,8 @@ class Failures(Cli):
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
 
-        self.fails(77, "you may not use the agent", "ps", preexec_fn=drop)
-        self.fails(
-            77, "you may not use the agent", "reserve", "a", "-q", "1ms", "-p", "10ms", preexec_fn=drop
-        )
+        for args in (["ps"], ["reserve", "a", "-q", "1ms", "-p", "10ms"]):
+            self.fails(77, "you may not use the agent", *args, preexec_fn=drop)
 
     @test
     def takts_own_fault_exits_with_70(self):

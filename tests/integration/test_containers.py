@@ -462,7 +462,7 @@ class Pinned(Case):
     @test
     def each_server_has_a_cpu_and_admission_is_exact_for_it(self):
         node = self.agent.call("Node")
-        self.assertEqual(node["placements"], ["pinned"] + ["group"] * (rt_groups() is None))
+        self.assertEqual(node["placements"], ["group"] * (rt_groups() is None) + ["pinned"])
         taken = 0
         while True:
             try:
@@ -507,7 +507,7 @@ class Pinned(Case):
             self.stage.options(self.name, "--cpuset-cpus", str(max(os.sched_getaffinity(0)))),
         )
         try:
-            puppet = self.stage._arrival(box)
+            puppet = self.stage.arrival(box)
         except AssertionError as refused:
             self.assertIn("CPU", str(refused))
             return

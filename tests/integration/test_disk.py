@@ -227,7 +227,8 @@ class Damaged(Disk):
         self.assertEqual(agent.reservations(), {})
         self.works(agent)
         self.agrees(agent)
-        aside = [p for p in agent.state_dir.glob("takt.db.damaged-*") if not p.name.endswith("-wal")]
+        aside = list(agent.state_dir.glob("takt.db.damaged-*"))
+        aside = [p for p in aside if not p.name.endswith("-wal")]
         if kept:
             self.assertEqual([p.read_bytes() for p in aside], [left])
             self.assertIn("was set aside as takt.db.damaged-", agent.log())

@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 from harness import (
-    MS,
     Agent,
     Case,
     Container,

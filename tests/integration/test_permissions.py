@@ -275,7 +275,8 @@ class Prisoner(Case):
     def a_container_cannot_reach_the_main_socket_or_change_its_own_folder(self):
         agent = Agent(self, cdi_dir="/var/run/cdi").start()
         agent.reserve("mine", "1ms", "100ms", threads={"attach": True})
-        script = "ls /run/takt; rm /run/takt/takt.sock; touch /run/takt/x; mount -o remount,rw /run/takt; true"
+        tries = ("rm takt.sock", "touch x", "mount -o remount,rw /run/takt", "rm takt.sock", "true")
+        script = "cd /run/takt; ls; " + "; ".join(tries)
         box = Container(self, ["sh", "-c", script], ["--device", "rt.takt.dev/reservation=mine"])
         status, out, err = box.wait()
         self.assertEqual((status, out), (0, "takt.sock\n"), err)

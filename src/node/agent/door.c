@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "node/agent/door_private.h"
+#include "node/agent/door.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "node/agent/agent.h"
+#include "node/agent/door_private.h"
 #include "node/agent/notify.h"
 
 void listener_free_if_done(struct listener *l)

@@ -201,14 +201,18 @@ struct search {
 
 /*
  * Of a program without a cgroup of its own, a process whose parent has ended is known only by
- * what an earlier agent made of it.
+ * what an earlier agent made of it, and by the session that it shares with those that are known.
  */
-static bool is_orphan(struct agent *a, struct promise *p, pid_t pid, uint64_t start)
+static bool is_orphan(struct agent *a, struct promise *p, const struct proc_stat *s)
 {
 	const struct binding *b = p->binding;
+	struct proc_stat member;
 
-	return a->recovering && !b->cgroup && !b->by_attach && start >= b->start &&
-	       enforce_finds_on(a, p, pid);
+	if (!a->recovering || b->cgroup || b->by_attach || s->start < b->start)
+		return false;
+	if (b->tasks && (proc_stat(b->tasks->pid, &member) < 0 || member.session != s->session))
+		return false;
+	return enforce_finds_on(a, p, s->pid);
 }
 
 static int find_member(void *context, pid_t pid)
@@ -225,7 +229,7 @@ static int find_member(void *context, pid_t pid)
 	parent = tasks_find(&s->agent->tasks, stat.ppid);
 	if ((parent && parent->promise == s->promise) ||
 		(b->cgroup && proc_cgroup(pid, path) == 0 && in_cgroup(path, b->cgroup)) ||
-		is_orphan(s->agent, s->promise, pid, stat.start))
+		is_orphan(s->agent, s->promise, &stat))
 		s->added += tasks_add(&s->agent->tasks, s->promise, pid) == 0;
 	return 0;
 }

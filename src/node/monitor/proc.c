@@ -25,7 +25,7 @@ int proc_parse_stat(struct bytes text, struct proc_stat *ret)
 {
 	char line[1024];
 	size_t len = text.len < sizeof(line) - 1 ? text.len : sizeof(line) - 1;
-	const char *open, *close, *threads, *start;
+	const char *open, *close, *threads, *start, *stack;
 	struct proc_stat s = { 0 };
 
 	memcpy(line, text.at, len);
@@ -35,7 +35,8 @@ int proc_parse_stat(struct bytes text, struct proc_stat *ret)
 	close = strrchr(line, ')');
 	if (!open || !close || close < open || close[1] != ' ')
 		return -EINVAL;
-	if (sscanf(line, "%d", &s.pid) != 1 || sscanf(close + 2, "%c %d", &s.state, &s.ppid) != 2)
+	if (sscanf(line, "%d", &s.pid) != 1 ||
+		sscanf(close + 2, "%c %d %*d %d", &s.state, &s.ppid, &s.session) != 3)
 		return -EINVAL;
 	len = close - open - 1;
 	if (len > sizeof(s.comm) - 1)
@@ -43,10 +44,12 @@ int proc_parse_stat(struct bytes text, struct proc_stat *ret)
 	memcpy(s.comm, open + 1, len);
 	threads = stat_field(close + 2, 20);
 	start = stat_field(close + 2, 22);
+	stack = stat_field(close + 2, 28);
 	if (!threads || !start)
 		return -EINVAL;
 	s.threads = strtoul(threads, NULL, 10);
 	s.start = strtoull(start, NULL, 10);
+	s.stack = stack ? strtoull(stack, NULL, 10) : 0;
 	*ret = s;
 	return 0;
 }
@@ -176,13 +179,19 @@ int proc_cgroup(pid_t pid, char ret[static PROC_CGROUP_MAX])
 int proc_exe(pid_t pid, uint64_t *ret_dev, uint64_t *ret_ino)
 {
 	char path[64];
+	struct proc_stat s;
 	struct stat st;
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 	if (stat(path, &st) < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
+	r = proc_stat(pid, &s);
+	if (r < 0)
+		return r;
 	*ret_dev = st.st_dev;
-	*ret_ino = st.st_ino;
+	/* The same file anew has its stack at another place (proc(5), randomize_va_space). */
+	*ret_ino = st.st_ino ^ s.stack << 8;
 	return 0;
 }
 

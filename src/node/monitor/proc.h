@@ -17,11 +17,12 @@
 
 /* Of proc(5), /proc/PID/stat. */
 struct proc_stat {
-	pid_t pid, ppid;
+	pid_t pid, ppid, session;
 	char comm[THREAD_NAME_LEN];
 	char state; /* 'R', 'S', ..., 'Z' */
 	unsigned threads;
 	uint64_t start; /* clock ticks after boot; with the pid it names a process for good */
+	uint64_t stack; /* address of its bottom; 0 where that is not told */
 };
 
 /* -EINVAL where the text is not of that form. Parsers take any bytes. */
