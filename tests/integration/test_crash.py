@@ -100,7 +100,7 @@ class Story:
 def live(story):
     """Every operation, each on its own and over another one's state."""
     story.reserve("main")
-    story.reserve("all", threads={"all": True}, cores=2)
+    story.reserve("all", threads={"all": True}, cores=3)
     story.reserve("hand", threads={"attach": True}, cores=2)
     story.reserve("brief")
     first = story.bind("main")
@@ -146,11 +146,21 @@ def left_behind(story):
     ending.end()
 
 
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
 def orphan(story):
     """A process of a program, whose parent has ended."""
-    story.reserve("orphan", threads={"all": True}, cores=2)
-    story.bind("orphan", ("sh", "-c", "(sleep 1000 &); sleep 1000; true"))
-    wait_for("both run", lambda: len(story.threads("orphan")) == 2)
+    story.reserve("orphan", threads={"all": True}, cores=3)
+    program = story.bind("orphan", ("sh", "-c", "(sleep 1000 &); sleep 1000; true"))
+
+    def settled():
+        """The shell and its two children, one of them without its parent."""
+        tids = story.threads("orphan")
+        return len(tids) == 3 and any(parent_of(t) not in (program.pid, os.getpid()) for t in tids)
+
+    wait_for("all of it runs", settled)
     story.on |= dict.fromkeys(story.threads("orphan"), "orphan")
 
 
