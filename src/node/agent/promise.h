@@ -23,7 +23,7 @@ struct binding {
 	bool by_attach; /* threads were put in by hand; the rule for threads does not hold */
 	char *container; /* NULL: none given */
 	char *cgroup; /* NULL: none of its own */
-	struct task *tasks;
+	struct task *tasks, *last_task; /* first come, first served */
 	unsigned n_tasks;
 	struct listener *listener; /* its own socket */
 };

@@ -41,14 +41,16 @@ int tasks_add(struct tasks *all, struct promise *p, pid_t pid)
 	t = malloc(sizeof(*t));
 	if (!t)
 		return -ENOMEM;
-	*t = (struct task){ .pid = pid, .start = s.start, .promise = p, .next = b->tasks };
+	*t = (struct task){ .pid = pid, .start = s.start, .promise = p, .previous = b->last_task };
 	if (!tsearch(t, &all->by_pid, compare_pids)) {
 		free(t);
 		return -ENOMEM;
 	}
-	if (b->tasks)
-		b->tasks->previous = t;
-	b->tasks = t;
+	if (b->last_task)
+		b->last_task->next = t;
+	else
+		b->tasks = t;
+	b->last_task = t;
 	b->n_tasks++;
 	all->n++;
 	return 0;
@@ -65,6 +67,8 @@ void tasks_remove(struct tasks *all, struct task *t)
 		b->tasks = t->next;
 	if (t->next)
 		t->next->previous = t->previous;
+	else
+		b->last_task = t->previous;
 	b->n_tasks--;
 	all->n--;
 	free(t);
