@@ -31,7 +31,19 @@ from harness import (
     two_cpus,
     wait_for,
 )
-from puppet import CDI_DIR, DEVICE, KernelRest, Stage, Watcher, is_on, q20, remove_device, rt_shares
+from puppet import (
+    CDI_DIR,
+    DEVICE,
+    KernelRest,
+    Stage,
+    Watcher,
+    is_on,
+    q20,
+    recount,
+    remove_device,
+    rt_shares,
+    settled,
+)
 
 LONG = os.environ.get("TAKT_LONG") == "1"
 RT_RUNTIME = "/proc/sys/kernel/sched_rt_runtime_us"
@@ -443,6 +455,7 @@ class Pinned(Case):
         super().setUp()
         self.before = Path(RT_RUNTIME).read_text()
         self.addCleanup(self.restore)
+        settled()
         Path(RT_RUNTIME).write_text("-1")
         self.name = f"test-{os.getpid()}"
         self.addCleanup(remove_device, self.name)
@@ -450,6 +463,8 @@ class Pinned(Case):
         self.stage = Stage(self)
 
     def restore(self):
+        settled()
+
         def written():
             try:
                 Path(RT_RUNTIME).write_text(self.before)
@@ -458,6 +473,7 @@ class Pinned(Case):
             return Path(RT_RUNTIME).read_text() == self.before
 
         wait_for("the kernel's admission is on again", written)
+        recount()
 
     @test
     def each_server_has_a_cpu_and_admission_is_exact_for_it(self):
@@ -499,20 +515,16 @@ class Pinned(Case):
             self.assertEqual(os.sched_getaffinity(tid), all_cpus)
 
     @test
-    def a_container_with_a_narrow_cpuset_runs_on_a_cpu_that_it_may_use_or_not_at_all(self):
+    def a_container_that_may_not_use_the_promised_cpu_does_not_start(self):
+        cpus = sorted(os.sched_getaffinity(0))
         self.agent.reserve(self.name, "30ms", "100ms")
-        box = Container(
-            self,
-            self.stage.command(),
-            self.stage.options(self.name, "--cpuset-cpus", str(max(os.sched_getaffinity(0)))),
-        )
-        try:
-            puppet = self.stage.arrival(box)
-        except AssertionError as refused:
-            self.assertIn("CPU", str(refused))
-            return
+        wrong = self.stage.options(self.name, "--cpuset-cpus", str(cpus[1]))
+        status, _, err = Container(self, ["true"], wrong).wait()
+        self.assertNotEqual(status, 0, err)
+        self.assertIn(f"promised on CPU {cpus[0]}, and the container may use CPUs {cpus[1]}", err)
+        puppet = self.stage.container(self.name, ["--cpuset-cpus", str(cpus[0])])
         wait_for("its thread is under it", lambda: is_on(puppet.pid))
-        self.assertEqual(os.sched_getaffinity(puppet.pid), {max(os.sched_getaffinity(0))})
+        self.assertEqual(os.sched_getaffinity(puppet.pid), {cpus[0]})
 
     @test
     def placement_shared_is_refused_with_the_reason(self):

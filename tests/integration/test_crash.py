@@ -147,7 +147,10 @@ def left_behind(story):
 
 
 def parent_of(pid):
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return None
 
 
 def orphan(story):
@@ -158,7 +161,10 @@ def orphan(story):
     def settled():
         """The shell and its two children, one of them without its parent."""
         tids = story.threads("orphan")
-        return len(tids) == 3 and any(parent_of(t) not in (program.pid, os.getpid()) for t in tids)
+        children = tids - {program.pid}
+        parents = {parent_of(t) for t in children}
+        orphaned = parents - {program.pid, None} and not parents & (children | {None})
+        return len(tids) == 3 and orphaned
 
     wait_for("all of it runs", settled)
     story.on |= dict.fromkeys(story.threads("orphan"), "orphan")

@@ -38,7 +38,7 @@ int enforce_bind(struct agent *a, struct promise *p, struct err *err)
 {
 	struct kern *k = kern_of(a, p);
 	struct kern_container c = { p->binding->pid, p->binding->cgroup, p->request.dl,
-		p->request.cores };
+		p->request.cores, p->cpus };
 
 	if (!k || p->n_admitted == 0)
 		return err_set(err, -ENOTSUP, "%s", p->trouble);
@@ -49,7 +49,7 @@ void enforce_unbind(struct agent *a, struct promise *p)
 {
 	struct kern *k = kern_of(a, p);
 	struct kern_container c = { p->binding->pid, p->binding->cgroup, p->request.dl,
-		p->request.cores };
+		p->request.cores, p->cpus };
 
 	if (k)
 		k->ops->unbind(k, &c);

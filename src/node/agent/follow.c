@@ -36,7 +36,7 @@ static void on_forked(struct event_handler *h, pid_t parent, pid_t pid, pid_t ti
 	if (!p)
 		return;
 	if (pid == tid)
-		tasks_add(&a->tasks, p, pid);
+		tasks_add_forked(&a->tasks, p, pid);
 	if (follows_threads(p) && p->n_threads < p->request.cores)
 		enforce_threads(a, p);
 }

@@ -23,7 +23,7 @@ struct task *tasks_find(const struct tasks *all, pid_t pid)
 	return found ? *found : NULL;
 }
 
-int tasks_add(struct tasks *all, struct promise *p, pid_t pid)
+static int add(struct tasks *all, struct promise *p, pid_t pid, bool ended_too)
 {
 	struct binding *b = p->binding;
 	struct task *t = tasks_find(all, pid);
@@ -36,8 +36,11 @@ int tasks_add(struct tasks *all, struct promise *p, pid_t pid)
 	}
 	if (t)
 		return t->promise == p ? 0 : -EBUSY;
-	if (proc_stat(pid, &s) < 0)
-		return -ESRCH;
+	if (proc_stat(pid, &s) < 0) {
+		if (!ended_too)
+			return -ESRCH;
+		s.start = 0;
+	}
 	t = malloc(sizeof(*t));
 	if (!t)
 		return -ENOMEM;
@@ -54,6 +57,16 @@ int tasks_add(struct tasks *all, struct promise *p, pid_t pid)
 	b->n_tasks++;
 	all->n++;
 	return 0;
+}
+
+int tasks_add(struct tasks *all, struct promise *p, pid_t pid)
+{
+	return add(all, p, pid, false);
+}
+
+int tasks_add_forked(struct tasks *all, struct promise *p, pid_t pid)
+{
+	return add(all, p, pid, true);
 }
 
 void tasks_remove(struct tasks *all, struct task *t)

@@ -31,4 +31,9 @@ struct task *tasks_find(const struct tasks *all, pid_t pid);
  * belongs to another one. One that is there already is a success.
  */
 int tasks_add(struct tasks *all, struct promise *p, pid_t pid);
+/*
+ * The same for a process whose fork was just seen: it may have ended already, but its children are
+ * still to be known by it. Its exit is still to be seen, and removes it.
+ */
+int tasks_add_forked(struct tasks *all, struct promise *p, pid_t pid);
 void tasks_remove(struct tasks *all, struct task *t);

@@ -19,6 +19,7 @@ struct kern_container {
 	const char *cgroup; /* relative path as in /proc/PID/cgroup; NULL: none of its own */
 	struct dl_params dl;
 	unsigned cores;
+	const int *cpus; /* pinned: of each server; else -1 */
 };
 
 /* A thread that comes under a reservation. */

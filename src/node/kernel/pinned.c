@@ -16,11 +16,22 @@
 
 static int pinned_bind(struct kern *k, const struct kern_container *c, struct err *err)
 {
+	char have[CPUS_TEXT_MAX];
 	struct cpus allowed;
+	struct sched_now now;
 	int r = affinity_get(c->pid, &allowed);
 
 	if (r < 0)
 		return err_set_errno(err, r, "read the CPUs of process %d", c->pid);
+	/* Taken over from an earlier agent: what it may use now is what was given to it. */
+	if (sched_get(c->pid, &now) == 0 && now.policy == SCHED_DEADLINE)
+		return 0;
+	for (unsigned i = 0; i < c->cores; i++)
+		if (!cpus_contains(&allowed, c->cpus[i]))
+			return err_set(err, -ENOTSUP,
+				"it is promised on CPU %d, and the container may use CPUs %s only: "
+				"start it without a cpuset",
+				c->cpus[i], cpus_format(have, &allowed));
 	return 0;
 }
 
