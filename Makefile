@@ -27,7 +27,7 @@ bench: $(BUILD)/build.ninja
 
 fuzz:
 	@tools/install-packages develop
-	@tools/fuzz $(BUILD)-fuzz $(FUZZ_SECONDS)
+	@BUILD=$(BUILD)-fuzz tests/fuzz/run $(FUZZ_SECONDS)
 
 install: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
