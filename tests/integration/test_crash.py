@@ -206,7 +206,7 @@ class FaultPoints(Case):
             self.truth.restart(agent)
             story.check(fault)
             agent.release_all()
-            wait_for("nothing is left of it", lambda: not self.truth.differences(agent), 10)
+            self.assertIsNone(self.truth.wait(agent), f"{fault}: after all was released")
             return died
 
     def every_point(self, prepare, steps):

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "node/agent/calls.h"
+#include "node/kernel/sched.h"
 #include "node/monitor/proc.h"
 
 void bind_check_running(struct binding *b)
@@ -155,6 +156,7 @@ int bind_tie(struct agent *a, struct promise *p, struct binding *b, commit_done_
 		bind_undo(a, p);
 		return r < 0 ? r : err_set(err, -ENOMEM, "taktd is out of memory");
 	}
+	sched_set_reset_on_fork(b->pid);
 	promise_event(p, RESV_EV_BIND);
 	p->settled = false;
 	fault_point("bind.tied");

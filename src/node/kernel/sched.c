@@ -55,6 +55,16 @@ int sched_set_deadline(pid_t tid, const struct dl_params *p, bool reclaim)
 			});
 }
 
+int sched_set_reset_on_fork(pid_t tid)
+{
+	struct attr_v0 attr = { 0 };
+
+	if (syscall(SYS_sched_getattr, tid, &attr, sizeof(attr), 0) < 0)
+		return -errno;
+	attr.flags |= FLAG_RESET_ON_FORK;
+	return set(tid, attr);
+}
+
 int sched_set_fifo(pid_t tid, unsigned priority)
 {
 	return set(tid,

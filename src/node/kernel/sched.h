@@ -33,6 +33,13 @@ int sched_get(pid_t tid, struct sched_now *ret);
  */
 int sched_set_deadline(pid_t tid, const struct dl_params *p, bool reclaim);
 
+/*
+ * The flag alone, for a thread that is to come under SCHED_DEADLINE: a fork that runs while both
+ * change at once copies the flag from before and finds the policy from after
+ * (kernel/sched/core.c, sched_fork), and ends with EAGAIN.
+ */
+int sched_set_reset_on_fork(pid_t tid);
+
 /* SCHED_FIFO, with RESET_ON_FORK. */
 int sched_set_fifo(pid_t tid, unsigned priority);
 
