@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -130,6 +131,13 @@ class Running(unittest.TestCase):
         code, line = self.summary()
         self.assertEqual(code, 1)
         self.assertNotIn(", 0 failed", line)
+
+    def test_signals_that_we_are_told_to_ignore_are_not_ignored_by_the_programs(self):
+        self.add("plain", "! grep 'SigIgn:.*[1-79a-f]$' /proc/self/status", protocol="exitcode")
+        ignored = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+        before = [signal.signal(number, signal.SIG_IGN) for number in ignored]
+        self.addCleanup(lambda: [signal.signal(n, b) for n, b in zip(ignored, before)])
+        self.assertEqual(self.summary(), (0, "1 passed, 0 failed, 0 skipped"))
 
     def test_a_program_that_cannot_start_fails(self):
         self.add("gone", "")

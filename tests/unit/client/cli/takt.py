@@ -565,6 +565,7 @@ class RunTest(Case):
             [TAKT, *self.ARGS, "sh", "-c", script],
             env=self.env, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
+        self.addCleanup(run.kill)
         self.assertEqual(run.stdout.readline(), "ready\n")
         run.send_signal(number)
         out, _ = run.communicate(timeout=60)
