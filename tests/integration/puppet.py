@@ -172,7 +172,9 @@ class Watcher:
         self._thread.start()
 
     def _run(self):
-        while not self._stop.is_set():
+        last = False
+        while not last:
+            last = self._stop.is_set()  # and once more after that
             value = self._look()
             self.count += 1
             if not self.seen or self.seen[-1] != value:

@@ -29,11 +29,17 @@ from harness import (
 )
 
 CLOCK_SLACK = 1 * MS  # for the reading of two clocks one after the other
+LEAST_RUNTIME, LONGEST_PERIOD = 1024, (1 << 22) * 1000  # kernel/sched/deadline.c, __checkparam_dl
 CLOCK_MONOTONIC_COARSE = 6  # include/uapi/linux/time.h; Python has no name for it
 
 
 def tick_ns():
     return int(time.clock_getres(CLOCK_MONOTONIC_COARSE) * SECOND + 0.5)
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rsplit(")", 1)[1].split()[0]
 
 
 def fork_and_reap():
@@ -111,6 +117,25 @@ class Bandwidth(Case):
         held.pop().end()
         # The kernel gives a dead thread's share back at its zero-lag time, a period later at most.
         wait_for("its bandwidth is free again", self.can_take_ten_percent)
+
+    @test
+    def bandwidth_given_to_a_dead_thread_is_free_again_once_it_is_shrunk(self):
+        """Else it would be lost for good; that can be told here only by losing it."""
+        held = self.take_until_refused(10 * MS, 100 * MS)
+        dead = Child(self, lambda say: None)
+        wait_for("it is a zombie", lambda: state_of(dead.pid) == "Z")
+        held.pop().end()
+        wait_for("there is room for it", lambda: self.can_give(dead.pid))
+        sched_setattr(dead.pid, SCHED_DEADLINE, LEAST_RUNTIME, LONGEST_PERIOD)
+        sched_setattr(dead.pid, SCHED_OTHER)
+        self.assertTrue(self.can_take_ten_percent())
+
+    def can_give(self, pid):
+        try:
+            sched_setattr(pid, SCHED_DEADLINE, 10 * MS, 100 * MS)
+        except OSError:
+            return False
+        return True
 
     def can_take_ten_percent(self):
         try:

@@ -18,6 +18,7 @@ from harness import (
     deadline,
     kernel_admission,
     podman,
+    program,
     root,
     sched_getattr,
     takt,
@@ -260,6 +261,25 @@ class All(Threads):
         self.expect_on("the kernel and the agent agree", on)
 
     @test
+    def no_fork_fails_and_no_bandwidth_is_lost_while_children_come_and_go(self):
+        """Children that fork and die at once, while taktd puts them under SCHED_DEADLINE."""
+        rest = KernelRest(self)
+        before = rest.settled()
+        script = "i=0; while [ $i -lt 10 ]; do (true &); (true &); i=$((i+1)); done"
+        ask = "run -q 200us -p 10ms -g soft -c 8 -t all".split()
+        runs = 1000 if LONG else 150
+        for _ in range(runs):
+            done = subprocess.run(
+                [program("takt"), *ask, "sh", "-c", script],
+                env={**os.environ, "TAKT_SOCKET": str(self.agent.socket)},
+                capture_output=True,
+                text=True,
+            )
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            time.sleep(0.02)  # what ended has given back
+        wait_for("all is given back", lambda: abs(rest.units() - before) <= 2)
+
+    @test
     def a_server_is_handed_on_when_its_thread_ends(self):
         puppet = self.bound(cores=2, threads={"all": True})
         puppet.start("a")
@@ -317,7 +337,7 @@ class All(Threads):
         print(f"# {steps} steps, looked {watcher.count} times")
         self.assertLessEqual(max(watcher.seen), 2)
         names = {(alive[n] or n) for n in wanted}
-        self.expect_on("those that match", puppet.on())
+        self.expect_on("those that match", puppet.on)
         for tid in puppet.on():
             self.assertIn(tid, {puppet.tid(n) for n in names})
 

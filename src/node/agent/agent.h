@@ -59,6 +59,7 @@ struct agent {
 	bw_t holder_wish; /* more than what is held: somebody took it, or it is not free yet */
 	uv_timer_t retry; /* runs only while something could not be done */
 	unsigned retry_ms;
+	uv_timer_t flagged; /* runs only while a promise has `flagged` threads */
 
 	struct event_source *events;
 	struct event_handler handler;

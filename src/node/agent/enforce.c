@@ -18,6 +18,8 @@
 #include "node/monitor/proc.h"
 
 #define RETRY_FIRST_MS 1
+#define FORK_MS \
+	1 /* longer than a fork takes from its copy of the flags to its look at the policy */
 #define RETRY_MAX_MS 1000
 /* Threads of one container that are looked at; more than any pid limit in use. */
 #define THREADS_LOOKED_AT 32768
@@ -124,6 +126,27 @@ static struct kern_thread kern_thread_of(const struct promise *p, pid_t tid, int
 	};
 }
 
+static bool is_dead(const struct proc_stat *s)
+{
+	return s->state == 'Z' || s->state == 'X';
+}
+
+/*
+ * The kernel gives bandwidth to a thread that has ended and was not waited for yet, and would
+ * never take it back (sched_setattr(2) does not look; only a thread that runs its last gives back).
+ */
+static int undo_on_dead(struct kern *k, const struct promise_thread *t)
+{
+	struct proc_stat s;
+
+	if (proc_thread_stat(t->pid, t->tid, &s) < 0)
+		return -ESRCH;
+	if (!is_dead(&s))
+		return 0;
+	k->ops->thread_off(k, t->tid);
+	return -ESRCH;
+}
+
 static int turn_on(struct agent *a, struct promise *p, struct promise_thread *t)
 {
 	struct kern *k = kern_of(a, p);
@@ -140,6 +163,8 @@ static int turn_on(struct agent *a, struct promise *p, struct promise_thread *t)
 		fault_point("thread.room");
 		r = k->ops->thread_on(k, &kt);
 	}
+	if (r == 0)
+		r = undo_on_dead(k, t);
 	fault_point("thread.is-on");
 	t->on = r == 0;
 	return r;
@@ -311,7 +336,7 @@ static int add_candidate(void *context, pid_t tid)
 
 	if (c->n >= THREADS_LOOKED_AT || (c->n == c->capacity && !grow(c)))
 		return -ENOMEM;
-	if (proc_thread_stat(c->pid, tid, &s) < 0 || s.state == 'Z' || s.state == 'X')
+	if (proc_thread_stat(c->pid, tid, &s) < 0 || is_dead(&s))
 		return 0;
 	t = &c->threads[c->n];
 	*t = (struct plan_thread){
@@ -371,6 +396,38 @@ static void step_off(struct agent *a, struct promise *p, pid_t tid)
 	k->ops->thread_off(k, tid);
 }
 
+/*
+ * A fork that is under way when both the flag and the policy change fails, see
+ * sched_set_reset_on_fork(). So a thread that may be in one has the flag for a moment first.
+ */
+static bool forks_safely(const struct agent *a, const struct promise *p, pid_t tid)
+{
+	struct sched_now now;
+
+	if (!carries(a, p) || sched_get(tid, &now) < 0 || now.reset_on_fork)
+		return true;
+	sched_set_reset_on_fork(tid);
+	return false;
+}
+
+static void on_flagged(uv_timer_t *timer)
+{
+	struct agent *a = container_of(timer, struct agent, flagged);
+
+	for (struct promise *p = a->promises.first; p; p = p->next)
+		if (p->flagged) {
+			p->flagged = false;
+			enforce_threads(a, p);
+		}
+}
+
+static void wait_flagged(struct agent *a, struct promise *p)
+{
+	p->flagged = true;
+	if (!uv_is_active((uv_handle_t *)&a->flagged))
+		uv_timer_start(&a->flagged, on_flagged, FORK_MS, 0);
+}
+
 /* Returns what the kernel said. */
 static int step_on(struct agent *a, struct promise *p, pid_t pid, pid_t tid)
 {
@@ -379,8 +436,13 @@ static int step_on(struct agent *a, struct promise *p, pid_t pid, pid_t tid)
 	int r;
 
 	if (!t) {
-		if (p->n_threads == p->request.cores || proc_thread_stat(pid, tid, &s) < 0)
+		if (p->n_threads == p->request.cores || proc_thread_stat(pid, tid, &s) < 0 ||
+			is_dead(&s))
 			return 0;
+		if (!forks_safely(a, p, tid)) {
+			wait_flagged(a, p);
+			return 0;
+		}
 		t = &p->threads[p->n_threads];
 		*t = (struct promise_thread){
 			.pid = pid, .tid = tid, .start = s.start, .cpu = free_cpu(p)

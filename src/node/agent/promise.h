@@ -53,8 +53,11 @@ struct promise {
 	int64_t created_ms;
 
 	struct binding *binding; /* NULL: nobody holds it */
+	bool transient; /* released when nobody holds it and there is no owner */
+	const struct peer *owner; /* transient: the connection that reserved it; NULL: closed */
 	struct promise_thread *threads; /* room for request.cores */
 	unsigned n_threads;
+	bool flagged; /* of its binding, threads come under it in a moment */
 	char trouble[PROMISE_REASON_MAX]; /* "": none */
 };
 
