@@ -34,6 +34,14 @@ struct foreign {
 	bw_t sum; /* as the kernel counts: each rounded down */
 };
 
+/* What the kernel grants to SCHED_DEADLINE, over all CPUs. */
+struct ceiling {
+	bw_t granted; /* as last found, with what the placeholders and all threads have */
+	bw_t most; /* the most that was granted in the first seconds: more would be its mistake */
+	bool settling; /* these seconds */
+	uv_timer_t settled;
+};
+
 struct agent {
 	uv_loop_t loop;
 	struct config config;
@@ -41,7 +49,7 @@ struct agent {
 	/* What this machine is, found by trying. */
 	struct probe probe;
 	struct probe_overrun overrun;
-	bw_t limit; /* all that the kernel grants to SCHED_DEADLINE, over all CPUs */
+	struct ceiling ceiling;
 
 	/* What is promised, and to whom. */
 	struct promises promises;
@@ -114,6 +122,19 @@ bool follow_is_member(struct agent *a, const char *name, pid_t pid);
 void follow_attached(struct agent *a, struct promise *p);
 /* The container is gone: the promise is free for the next. */
 void follow_unbind(struct agent *a, struct promise *p);
+
+/* ceiling.c: what the kernel grants, and what other programs have of it. */
+
+/* Before anything of ours runs under SCHED_DEADLINE but what an earlier agent left. */
+void ceiling_find(struct agent *a);
+/* Looks again; other programs' threads are counted anew when the sum has changed. */
+void ceiling_look(struct agent *a);
+/* What may be promised of it. */
+bw_t ceiling_limit(const struct agent *a);
+void ceiling_fini(struct agent *a);
+
+/* intake.c: releases a transient promise that nobody owns or holds; else does nothing. */
+void intake_expire(struct agent *a, struct promise *p);
 
 /* room.c: what fits. */
 int room_init(struct agent *a, struct err *err);

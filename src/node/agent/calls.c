@@ -108,10 +108,10 @@ static void call_node(struct agent *a, struct door_call *call)
 		.checks = checks,
 	};
 
-	room_refresh_foreign(a);
+	room_refresh(a);
 	own = agent_own(a);
 	n.promised = dl_bandwidth(&own);
-	n.ceiling.q20 = a->limit.q20 / n.cpus;
+	n.ceiling.q20 = ceiling_limit(a).q20 / n.cpus;
 	n.foreign = a->foreign.sum;
 	for (const struct promise *p = a->promises.first; p; p = p->next)
 		n.promised.q20 += p->request.cores * promise_server_bandwidth(p).q20;

@@ -42,9 +42,13 @@ __attribute__((format(printf, 5, 6))) static void add(struct report *r, const ch
 
 static void check_ceiling(struct agent *a, struct report *r)
 {
+	static const char count_anew[] =
+		"start taktd anew if sched_rt_runtime_us was changed; otherwise a cpuset made the "
+		"kernel miscount, and it counts anew when one is made or removed";
+	const struct ceiling *c = &a->ceiling;
 	unsigned n = cpus_count(&a->probe.root_domain);
-	uint64_t ppm = (a->limit.q20 / n * PPM_ONE_CPU) >> 20;
-	char cpus[CPUS_TEXT_MAX];
+	uint64_t ppm = (ceiling_limit(a).q20 / n * PPM_ONE_CPU) >> 20;
+	char cpus[CPUS_TEXT_MAX], found[TEXT_MAX / 2];
 
 	if (a->probe.unlimited) {
 		add(r, "ceiling", CHECK_OK, NULL,
@@ -52,10 +56,23 @@ static void check_ceiling(struct agent *a, struct report *r)
 			"what fits; placement pinned");
 		return;
 	}
-	add(r, "ceiling", ppm ? CHECK_OK : CHECK_NO,
-		ppm ? NULL : "give SCHED_DEADLINE room: sysctl kernel.sched_rt_runtime_us=950000",
-		"%u.%03u of each of %u CPUs (%.200s), found by trying", (unsigned)(ppm / 1000000),
-		(unsigned)(ppm / 1000 % 1000), n, cpus_format(cpus, &a->probe.root_domain));
+	snprintf(found, sizeof(found), "%u.%03u of each of %u CPUs (%.100s), found by trying",
+		(unsigned)(ppm / 1000000), (unsigned)(ppm / 1000 % 1000), n,
+		cpus_format(cpus, &a->probe.root_domain));
+	if (!ppm)
+		add(r, "ceiling", CHECK_NO,
+			"give SCHED_DEADLINE room: sysctl kernel.sched_rt_runtime_us=950000", "%s",
+			found);
+	else if (c->granted.q20 > c->most.q20)
+		add(r, "ceiling", CHECK_LIMITED, count_anew,
+			"%s; %.3f CPU more than that is granted now, and not promised", found,
+			(double)(c->granted.q20 - c->most.q20) / BW_ONE_CPU);
+	else if (c->granted.q20 < c->most.q20)
+		add(r, "ceiling", CHECK_LIMITED, count_anew,
+			"%s; it was %.3f CPU more when taktd started", found,
+			(double)(c->most.q20 - c->granted.q20) / BW_ONE_CPU);
+	else
+		add(r, "ceiling", CHECK_OK, NULL, "%s", found);
 }
 
 static void check_granularity(struct agent *a, struct report *r)
@@ -70,7 +87,7 @@ static void check_granularity(struct agent *a, struct report *r)
 		"a reservation may run %s past its budget before it is stopped (worst measured %s); "
 		"every bound counts with it",
 		duration_words(g, a->overrun.granularity_ns),
-		duration_words(seen, a->overrun.worst_ns));
+		a->overrun.measured ? duration_words(seen, a->overrun.worst_ns) : "nothing yet");
 }
 
 static void check_foreign(struct agent *a, struct report *r)

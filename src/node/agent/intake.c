@@ -87,7 +87,7 @@ static void refuse(struct agent *a, struct door_call *call, const char *name, co
 /* Who took what admission counted as free; there is somebody, or the kernel grants less. */
 static void explain_busy(struct agent *a, char *ret, size_t size)
 {
-	room_refresh_foreign(a);
+	room_refresh(a);
 	if (a->foreign.n)
 		snprintf(ret, size,
 			"%.2f CPU of deadline bandwidth is held by other programs (first: %s, "
@@ -103,7 +103,7 @@ static bool take(struct agent *a, struct door_call *call, struct promise *p)
 {
 	char reason[PROMISE_REASON_MAX];
 
-	room_refresh_foreign(a);
+	room_refresh(a);
 	if (!room_take(a, p)) {
 		refuse(a, call, p->request.name, p->reason);
 		promise_destroy(p);

@@ -96,9 +96,13 @@ static void measure_overrun(struct agent *a)
 	if (store_probe_get(a->store, "overrun", &known, NULL) == 0 && known &&
 		sscanf(known, "%" SCNu64 " %" SCNu64, &a->overrun.worst_ns,
 			&a->overrun.granularity_ns) == 2 &&
-		a->overrun.granularity_ns > 0)
+		a->overrun.granularity_ns > 0) {
+		a->overrun.measured = true;
 		return;
+	}
 	probe_overrun(a->probe.tick_ns, &a->overrun);
+	if (!a->overrun.measured)
+		return;
 	snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64, a->overrun.worst_ns,
 		a->overrun.granularity_ns);
 	store_probe_put(a->store, "overrun", text, NULL);

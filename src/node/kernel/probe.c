@@ -44,7 +44,10 @@ static void run_apart(void *(*body)(void *), void *arg)
 		pthread_join(thread, NULL);
 }
 
-/* A CPU belongs to the root domain when a mask without it is refused: EPERM. */
+/*
+ * A CPU belongs to the root domain when a mask without it is refused: EPERM, which the kernel
+ * looks for before it looks for room (__sched_setscheduler(), kernel/sched/syscalls.c).
+ */
 static void find_root_domain(struct probe *p, const struct dl_params *least)
 {
 	struct cpus all;
@@ -75,8 +78,9 @@ static void *try_deadline(void *arg)
 	struct probe *p = arg;
 	int r = sched_set_deadline(0, &least, false);
 
-	p->deadline = r == 0;
-	if (r < 0) {
+	/* Where all is taken, it works as well: who may not, or cannot, gets another error. */
+	p->deadline = r == 0 || r == -EBUSY;
+	if (!p->deadline) {
 		snprintf(p->deadline_why, sizeof(p->deadline_why), "%s", sched_reason(r));
 		return NULL;
 	}
@@ -164,6 +168,7 @@ void probe_overrun(nsec_t tick_ns, struct probe_overrun *ret)
 	struct overrun o = { .tick_ns = tick_ns };
 
 	run_apart(spin_over_budget, &o);
+	ret->measured = o.tried;
 	ret->worst_ns = o.worst_ns;
 	ret->granularity_ns = tick_ns;
 	if (o.tried && o.worst_ns < tick_ns / 8) {

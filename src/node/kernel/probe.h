@@ -28,6 +28,7 @@ void probe_run(struct probe *ret);
 
 /* The worst overrun of a budget, measured: what throttling adds on this kernel. */
 struct probe_overrun {
+	bool measured; /* false: there was nothing free to measure with */
 	nsec_t worst_ns; /* of the periods watched */
 	nsec_t granularity_ns; /* g: what to count with */
 };

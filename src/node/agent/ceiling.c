@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the kernel grants, and who else has of it. It is found by trying how much the placeholders
+ * could hold; other programs are looked for only when that differs from what it should be.
+ *
+ * The kernel's own count can be too low: when a cpuset's scheduling domains are made anew, it adds
+ * up the threads that are there, and what ended a moment ago is taken off a second time at its
+ * 0-lag time (dl_rebuild_rd_accounting() and inactive_task_timer(), kernel/sched). Seen on 6.18
+ * with cgroup v1 cpusets. The next rebuilding ends it, so what it grants meanwhile is not promised.
+ */
+#include "node/agent/agent.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "node/kernel/sched.h"
+#include "node/monitor/proc.h"
+
+/* The kernel's to_ratio() rounds down (kernel/sched/core.c). */
+static uint64_t kernel_q20(const struct dl_params *p)
+{
+	return (uint64_t)(((unsigned __int128)p->runtime_ns << 20) / p->period_ns);
+}
+
+/* Other programs' deadline threads are counted as soft: nobody asked what they need. */
+static struct admit_task foreign_task(const struct dl_params *dl)
+{
+	return (struct admit_task){ .dl = *dl, .cores = 1, .guarantee = GUARANTEE_SOFT };
+}
+
+struct scan {
+	struct agent *agent;
+	struct foreign found;
+	size_t capacity;
+	pid_t pid;
+	int result;
+};
+
+static bool is_ours(const struct agent *a, pid_t pid, pid_t tid)
+{
+	const struct task *t = tasks_find(&a->tasks, pid);
+
+	if (pid == getpid())
+		return true;
+	if (t)
+		return promise_thread(t->promise, tid) != NULL;
+	for (const struct promise *p = a->promises.first; p; p = p->next)
+		if (p->binding && p->binding->by_attach && promise_thread(p, tid))
+			return true;
+	return false;
+}
+
+static int scan_thread(void *context, pid_t tid)
+{
+	struct scan *s = context;
+	struct foreign_thread *t;
+	struct proc_stat stat;
+	struct sched_now now;
+
+	if (sched_get(tid, &now) < 0 || now.policy != SCHED_DEADLINE ||
+		is_ours(s->agent, s->pid, tid) || proc_thread_stat(s->pid, tid, &stat) < 0)
+		return 0;
+	/* The kernel's own (schedutil's) have no parameters and no bandwidth. */
+	if (now.dl.period_ns == 0 || now.dl.runtime_ns == 0)
+		return 0;
+	if (s->found.n == s->capacity) {
+		size_t more = s->capacity ? 2 * s->capacity : 16;
+		void *grown = realloc(s->found.threads, more * sizeof(*t));
+
+		if (!grown)
+			return s->result = -ENOMEM;
+		s->found.threads = grown;
+		s->capacity = more;
+	}
+	t = &s->found.threads[s->found.n++];
+	*t = (struct foreign_thread){ .pid = s->pid, .tid = tid, .dl = now.dl };
+	memcpy(t->name, stat.comm, sizeof(t->name));
+	s->found.sum.q20 += kernel_q20(&now.dl);
+	return 0;
+}
+
+static int scan_process(void *context, pid_t pid)
+{
+	struct scan *s = context;
+
+	s->pid = pid;
+	proc_each_thread(pid, scan_thread, s);
+	return s->result;
+}
+
+static struct foreign scan_foreign(struct agent *a)
+{
+	struct scan s = { .agent = a };
+
+	proc_each_process(scan_process, &s);
+	return s.found;
+}
+
+void ceiling_fini(struct agent *a)
+{
+	for (size_t i = 0; i < a->foreign.n; i++)
+		admit_release(a->shared, a->foreign.threads[i].admit_id);
+	free(a->foreign.threads);
+	a->foreign = (struct foreign){ 0 };
+}
+
+static void count_foreign(struct agent *a, struct foreign found)
+{
+	ceiling_fini(a);
+	a->foreign = found;
+	for (size_t i = 0; i < found.n; i++) {
+		struct admit_task t = foreign_task(&found.threads[i].dl);
+
+		if (admit_hold(a->shared, &t, &found.threads[i].admit_id, NULL) < 0) {
+			a->foreign.n = i; /* out of memory: the kernel's own count still holds */
+			return;
+		}
+	}
+}
+
+/* What our threads have in the kernel beside the placeholders. */
+static uint64_t running_q20(const struct agent *a)
+{
+	struct dl_params own = agent_own(a);
+	uint64_t sum = a->pace.deadline ? kernel_q20(&own) : 0;
+
+	for (const struct promise *p = a->promises.first; p; p = p->next)
+		for (unsigned i = 0; i < p->n_threads; i++)
+			if (p->threads[i].on && p->placement == PLACEMENT_SHARED)
+				sum += kernel_q20(&p->request.dl);
+	return sum;
+}
+
+/* The placeholders could hold exactly this much: two tries instead of a search. */
+static bool limit_is(struct holder *h, uint64_t q20)
+{
+	bw_t held = holder_held(h);
+	bool is = holder_set(h, (bw_t){ q20 }) == 0;
+
+	is = holder_set(h, (bw_t){ q20 + 1 }) < 0 && is;
+	holder_set(h, held);
+	return is;
+}
+
+/* Called before anything of ours runs under SCHED_DEADLINE but what an earlier agent left. */
+void ceiling_find(struct agent *a)
+{
+	struct ceiling *c = &a->ceiling;
+	struct foreign all;
+
+	c->granted.q20 = cpus_count(&a->probe.root_domain) * BW_ONE_CPU;
+	c->settling = !a->probe.unlimited;
+	if (c->settling) {
+		all = scan_foreign(a);
+		c->granted.q20 = holder_limit(a->holder).q20 + all.sum.q20;
+		free(all.threads);
+	}
+	c->most = c->granted;
+}
+
+void ceiling_look(struct agent *a)
+{
+	struct ceiling *c = &a->ceiling;
+	uint64_t ours;
+
+	if (a->probe.unlimited)
+		return;
+	ours = running_q20(a) + a->foreign.sum.q20;
+	if (ours <= c->granted.q20 && limit_is(a->holder, c->granted.q20 - ours))
+		return;
+	count_foreign(a, scan_foreign(a));
+	ours = running_q20(a) + a->foreign.sum.q20;
+	c->granted.q20 = holder_limit(a->holder).q20 + ours;
+	if (c->settling && c->granted.q20 > c->most.q20)
+		c->most = c->granted;
+}
+
+bw_t ceiling_limit(const struct agent *a)
+{
+	const struct ceiling *c = &a->ceiling;
+
+	return c->granted.q20 < c->most.q20 ? c->granted : c->most;
+}

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernel grants: taktd on a machine where all is taken, and beside a kernel that counts
+wrongly."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from harness import (
+    MS,
+    SCHED_DEADLINE,
+    SECOND,
+    Agent,
+    Case,
+    Child,
+    TaktError,
+    agent,
+    connector,
+    deadline,
+    kernel_admission,
+    root,
+    sched_setattr,
+    take_bandwidth,
+    test,
+    wait_for,
+)
+
+CPUSETS = Path("/sys/fs/cgroup/cpuset")
+PLACEHOLDER_SECONDS = 1.2  # after its end the kernel counts it for its period of 2^20 us
+REST_SECONDS = 1  # a cpuset that was removed is counted without some time later
+SETTLED_SECONDS = 4.3  # taktd takes no ceiling for certain before the longest period has passed
+
+
+def cpusets_v1():
+    if not (CPUSETS / "cpuset.cpus").exists():
+        return "needs the cpuset controller of cgroup v1, whose changes make the kernel miscount"
+    return None
+
+
+def check_of(agent, name):
+    return next(c for c in agent.call("Node")["checks"] if c["name"] == name)
+
+
+def take_everything(case):
+    """Other programs hold what the kernel grants, but for less than 1 % of a CPU."""
+    takers = []
+    share = SECOND // 2
+    while share >= SECOND // 128:
+        try:
+            takers.append(take_bandwidth(case, share, SECOND))
+        except OSError:
+            share //= 2
+    return takers
+
+
+def end_with_debt(case):
+    """A deadline thread ends early in its period and after much of its budget: the kernel counts
+    it until its 0-lag time, some two seconds from now."""
+
+    def burn(say):
+        sched_setattr(0, SCHED_DEADLINE, 800 * MS, 4 * SECOND)
+        while time.thread_time() < 0.4:
+            pass
+        say(True)
+
+    child = Child(case, burn)
+    child.hear()
+    child.end()
+
+
+@contextlib.contextmanager
+def new_cpuset():
+    """The kernel counts its deadline threads when one comes, and again when it goes."""
+    group = CPUSETS / f"takt-test-{os.getpid()}"
+    group.mkdir()
+    try:
+        (group / "cpuset.cpus").write_text((CPUSETS / "cpuset.cpus").read_text())
+        yield
+    finally:
+        group.rmdir()
+
+
+class AllIsTaken(Case):
+    needs = (root, deadline, kernel_admission, connector, agent)
+
+    @test
+    def taktd_starts_where_all_is_taken_and_says_who_has_it(self):
+        takers = take_everything(self)
+        taktd = Agent(self).start()
+        node = taktd.call("Node")
+        self.assertEqual(node["cpus"], os.cpu_count())
+        self.assertEqual(check_of(taktd, "other-deadline")["status"], "limited")
+        self.assertEqual(check_of(taktd, "agent")["status"], "limited")
+        why = self.refused("DoesNotFit", taktd.reserve, "late", "10ms", "100ms")
+        self.assertIn("free", why.reason)
+        for taker in takers:
+            taker.end()
+        wait_for("room for it", lambda: self.fits(taktd))
+        wait_for("its own room", lambda: check_of(taktd, "agent")["status"] == "ok")
+
+    def fits(self, taktd):
+        try:
+            return taktd.reserve("late", "10ms", "100ms")
+        except TaktError as error:
+            self.assertIn("DoesNotFit", error.name)
+            return None
+
+    @test
+    def taktd_keeps_its_promises_when_it_starts_again_where_all_is_taken(self):
+        taktd = Agent(self).start()
+        taktd.reserve("early", "30ms", "100ms")
+        taktd.kill9()
+        time.sleep(PLACEHOLDER_SECONDS)
+        takers = take_everything(self)
+        taktd.start()
+        self.assertEqual(list(taktd.reservations()), ["early"])
+        self.assertEqual(check_of(taktd, "held")["status"], "no")
+        for taker in takers:
+            taker.end()
+        wait_for("it is held", lambda: check_of(taktd, "held")["status"] == "ok")
+
+
+class Miscounted(Case):
+    needs = (root, deadline, kernel_admission, connector, agent, cpusets_v1)
+
+    @test
+    def what_the_kernel_grants_by_a_miscount_is_not_promised(self):
+        time.sleep(REST_SECONDS)
+        with new_cpuset():
+            pass  # nothing that other programs left behind
+        time.sleep(REST_SECONDS)
+        taktd = Agent(self).start()
+        taktd.reserve("camera", "40ms", "100ms")
+        time.sleep(SETTLED_SECONDS)
+        before = taktd.call("Node")["ceilingPpmPerCpu"]
+        end_with_debt(self)
+        with new_cpuset():
+            wait_for("a miscount", lambda: "not promised" in self.at_rest(taktd)["detail"])
+            self.assertEqual(taktd.call("Node")["ceilingPpmPerCpu"], before)
+            time.sleep(REST_SECONDS)
+        wait_for("a new count", lambda: self.at_rest(taktd)["status"] == "ok")
+        self.assertEqual(taktd.call("Node")["ceilingPpmPerCpu"], before)
+
+    def at_rest(self, taktd):
+        """Asking without a pause has taktd leave its own reservation, which the kernel can
+        miscount as well."""
+        time.sleep(REST_SECONDS)
+        return check_of(taktd, "ceiling")
