@@ -131,17 +131,20 @@ int api_name_decode(const json_t *p, bool required, const char **ret, struct err
 	return r < 0 ? r : name_get(p, required, ret, err);
 }
 
-int api_document_decode(const json_t *p, const json_t **ret, struct err *err)
+int api_reserve_decode(const json_t *p, struct api_reserve *ret, struct err *err)
 {
-	static const char *const names[] = { "document", NULL };
+	static const char *const names[] = { "document", "transient", NULL };
 	const json_t *document = json_object_get(p, "document");
+	const json_t *transient = json_object_get(p, "transient");
 	int r = names_check(p, names, err);
 
 	if (r < 0)
 		return r;
 	if (!json_is_object(document))
 		return err_set(err, -EINVAL, "document: missing, or not an object");
-	*ret = document;
+	if (transient && !json_is_boolean(transient))
+		return err_set(err, -EINVAL, "transient: not true or false");
+	*ret = (struct api_reserve){ document, json_is_true(transient) };
 	return 0;
 }
 

@@ -38,8 +38,13 @@ int api_threads_decode(const json_t *p, struct api_threads *ret, struct err *err
 /* Release, History (required), List (not: *ret may become NULL). */
 int api_name_decode(const json_t *p, bool required, const char **ret, struct err *err);
 
-/* Reserve: *ret is the document, an object, for document_from_json(). */
-int api_document_decode(const json_t *p, const json_t **ret, struct err *err);
+/* Reserve. */
+struct api_reserve {
+	const json_t *document; /* an object, for document_from_json() */
+	bool transient; /* false where it is absent */
+};
+
+int api_reserve_decode(const json_t *p, struct api_reserve *ret, struct err *err);
 
 /* Node, Watch: they have none. */
 int api_nothing_decode(const json_t *p, struct err *err);

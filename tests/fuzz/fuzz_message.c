@@ -12,7 +12,7 @@ static void parameters_of(const json_t *p)
 {
 	struct api_bind bind;
 	struct api_threads threads;
-	const json_t *document;
+	struct api_reserve reserve;
 	const char *name;
 
 	if (api_bind_decode(p, &bind, NULL) == 0)
@@ -21,8 +21,8 @@ static void parameters_of(const json_t *p)
 		FUZZ_CHECK(threads.n >= 1 && threads.n <= API_TIDS_MAX);
 	if (api_name_decode(p, true, &name, NULL) == 0)
 		FUZZ_CHECK(name != NULL);
-	if (api_document_decode(p, &document, NULL) == 0)
-		FUZZ_CHECK(json_is_object(document));
+	if (api_reserve_decode(p, &reserve, NULL) == 0)
+		FUZZ_CHECK(json_is_object(reserve.document));
 	api_nothing_decode(p, NULL);
 }
 

@@ -435,16 +435,16 @@ class Run(Cli):
         rest.expect(before)
 
     @test
-    def after_takt_was_killed_the_command_keeps_its_reservation_and_describe_tells_whose(self):
+    def after_takt_was_killed_the_command_keeps_its_reservation_until_it_ends(self):
         process, puppet = self.run_puppet("--name", "left")
         process.kill()
         process.wait()
         time.sleep(0.2)
         self.assertTrue(is_on(puppet.pid))
-        puppet.quit()
-        wait_for("it is held", lambda: self.agent.reservations()["left"]["state"] == "held")
         self.assertIn("left", self.does("ps"))
-        self.does("release", "left")
+        puppet.quit()
+        wait_for("it is gone", lambda: not self.agent.reservations())
+        self.expect_nothing_promised()
 
     @test
     def its_reservation_is_kept_while_the_agent_is_started_anew(self):

@@ -62,15 +62,17 @@ static int run_reserved(struct cli *cli, const struct resv_request *q, char **co
 {
 	struct err err = ERR_NULL;
 	sigset_t mask;
-	int status;
+	int status, r;
 
 	if (child_block_signals(&mask, &err) < 0)
 		return own(cli_fail(NULL, &err));
-	if (cli_call(cli, "rt.takt.Reserve", json_pack("{s:o}", "document", document_to_json(q)),
-		    NULL, &err) < 0)
+	if (cli_call(cli, "rt.takt.Reserve",
+		    json_pack("{s:o, s:b}", "document", document_to_json(q), "transient", 1), NULL,
+		    &err) < 0)
 		return own(cli_fail(q->name, &err));
 	status = run_bound(cli, q->name, command, &mask);
-	if (cli_call(cli, "rt.takt.Release", json_pack("{s:s}", "name", q->name), NULL, &err) < 0)
+	r = cli_call(cli, "rt.takt.Release", json_pack("{s:s}", "name", q->name), NULL, &err);
+	if (r < 0 && r != -ESRCH)
 		cli_say(q->name, "still promised, end it by `takt release`: %s", err.text);
 	return status;
 }

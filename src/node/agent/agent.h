@@ -139,8 +139,8 @@ void intake_expire(struct agent *a, struct promise *p);
 /* room.c: what fits. */
 int room_init(struct agent *a, struct err *err);
 void room_fini(struct agent *a);
-/* Takes note of other programs' deadline threads when their sum has changed. */
-void room_refresh_foreign(struct agent *a);
+/* To be called before judging: what the kernel grants, and who else has of it, as it is now. */
+void room_refresh(struct agent *a);
 /* Judges and, if yes, counts the promise in; a no leaves its sentence in p->reason. */
 bool room_take(struct agent *a, struct promise *p);
 /* Counts it in without judging: it was promised before. */

@@ -96,6 +96,7 @@ static void bound(struct agent *a, struct commit *c, int r)
 	if (r < 0) {
 		if (p->binding)
 			bind_undo(a, p);
+		intake_expire(a, p);
 		door_error(call, API_FAILED, c->name, c->err.text);
 		return;
 	}

@@ -22,3 +22,6 @@ struct promise *calls_find(struct door_call *call, const char *name);
 /* A new reference; NULL: out of memory. */
 json_t *calls_encode(const struct agent *a, const struct promise *p);
 void calls_reply_reservation(struct door_call *call, const struct promise *p);
+
+/* A connection for which door_tell_end() was asked is closed. */
+void calls_peer_gone(struct agent *a, const struct peer *peer);

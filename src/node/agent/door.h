@@ -44,6 +44,9 @@ void door_error(struct door_call *call, enum api_error e, const char *name, cons
 /* With the faults of a document. */
 void door_faults(struct door_call *call, const char *reason, char *const *faults, size_t n);
 
+/* calls_peer_gone() is called when the peer goes. */
+void door_tell_end(struct door_call *call);
+
 /* The call becomes a watcher: it gets every change until its peer goes. */
 void door_watch(struct door_call *call);
 void door_publish(struct door *d, const struct change *c);

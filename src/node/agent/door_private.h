@@ -35,6 +35,7 @@ struct peer {
 	unsigned open_handles;
 	bool turn; /* has one in the loop's next round; `patience` waits for it */
 	bool paused; /* nothing is read until what is there is done */
+	bool tell_end; /* somebody wants to know when it goes */
 	bool closing;
 };
 

@@ -143,6 +143,7 @@ void follow_unbind(struct agent *a, struct promise *p)
 	snprintf(commit->why, sizeof(commit->why), "%s", change.why);
 	fault_point("unbind.told");
 	commit_start(commit);
+	intake_expire(a, p);
 }
 
 void follow_attached(struct agent *a, struct promise *p)

@@ -49,6 +49,7 @@ static void reserved(struct agent *a, struct commit *c, int r)
 	p->settled = true;
 	agent_announce(a, &change);
 	fault_point("reserve.reply");
+	intake_expire(a, p); /* who asked may have gone meanwhile */
 	reply_reserved(call, p);
 }
 
@@ -68,6 +69,7 @@ static struct commit *reserve_commit(struct agent *a, const struct promise *p)
 		.test = p->test,
 		.reason = p->reason,
 		.created_ms = p->created_ms,
+		.transient = p->transient,
 	};
 	memcpy(c->resv.name, p->request.name, sizeof(c->resv.name));
 	c->resv.has_bound = room_bound(a, p, &c->resv.bound_ns);
@@ -124,7 +126,15 @@ static bool take(struct agent *a, struct door_call *call, struct promise *p)
 	return false;
 }
 
-static void reserve(struct agent *a, struct door_call *call, struct resv_request *request)
+/* A transient promise is its last asker's, who would otherwise wait for an answer that was lost. */
+static void own(struct promise *p, struct door_call *call)
+{
+	p->owner = call->peer;
+	door_tell_end(call);
+}
+
+static void reserve(
+	struct agent *a, struct door_call *call, struct resv_request *request, bool transient)
 {
 	struct commit *c;
 	struct promise *p;
@@ -134,6 +144,9 @@ static void reserve(struct agent *a, struct door_call *call, struct resv_request
 		return;
 	}
 	p->created_ms = agent_now_ms();
+	p->transient = transient;
+	if (transient)
+		own(p, call);
 	if (!take(a, call, p))
 		return;
 	fault_point("reserve.held");
@@ -148,17 +161,20 @@ static void reserve(struct agent *a, struct door_call *call, struct resv_request
 	commit_start(c);
 }
 
-static void reserve_again(
-	struct door_call *call, const struct promise *p, const struct resv_request *request)
+static void reserve_again(struct door_call *call, struct promise *p,
+	const struct resv_request *request, bool transient)
 {
-	if (!p->settled || p->state == RESV_DRAINING)
+	if (!p->settled || p->state == RESV_DRAINING) {
 		door_error(call, API_BUSY, p->request.name,
 			"it is being changed at this moment: ask again");
-	else if (resv_request_equal(&p->request, request))
+	} else if (p->transient == transient && resv_request_equal(&p->request, request)) {
+		if (transient)
+			own(p, call);
 		reply_reserved(call, p);
-	else
+	} else {
 		door_error(call, API_EXISTS, p->request.name,
 			"another reservation has this name: release it first, or use another name");
+	}
 }
 
 void call_reserve(struct agent *a, struct door_call *call)
@@ -166,15 +182,15 @@ void call_reserve(struct agent *a, struct door_call *call)
 	struct document_faults faults = DOCUMENT_FAULTS_NULL;
 	struct resv_request request = { 0 };
 	struct err err = ERR_NULL;
-	const json_t *document;
+	struct api_reserve asked;
 	struct promise *p;
-	int r = api_document_decode(call->message.parameters, &document, &err);
+	int r = api_reserve_decode(call->message.parameters, &asked, &err);
 
 	if (r < 0) {
 		door_error(call, API_BAD_ARGUMENT, NULL, err.text);
 		return;
 	}
-	r = document_from_json(document, &request, &faults, &err);
+	r = document_from_json(asked.document, &request, &faults, &err);
 	if (r < 0) {
 		door_faults(call, err.text, faults.text, faults.n);
 		document_faults_fini(&faults);
@@ -182,9 +198,9 @@ void call_reserve(struct agent *a, struct door_call *call)
 	}
 	p = promises_find(&a->promises, request.name);
 	if (p)
-		reserve_again(call, p, &request);
+		reserve_again(call, p, &request, asked.transient);
 	else
-		reserve(a, call, &request);
+		reserve(a, call, &request, asked.transient);
 	resv_request_fini(&request);
 }
 
@@ -207,7 +223,10 @@ static void released(struct agent *a, struct commit *c, int r)
 				agent_log("%s: %s", c->name, why.text);
 		}
 		enforce_threads(a, p);
-		door_error(call, API_FAILED, c->name, c->err.text);
+		agent_log("%s: still promised, as its end was not written to disk: %s", c->name,
+			c->err.text);
+		if (call)
+			door_error(call, API_FAILED, c->name, c->err.text);
 		return;
 	}
 	promise_event(p, RESV_EV_STOPPED);
@@ -224,7 +243,8 @@ static void released(struct agent *a, struct commit *c, int r)
 	enforce_hold(a);
 	agent_announce(a, &change);
 	fault_point("release.reply");
-	door_reply(call, NULL);
+	if (call)
+		door_reply(call, NULL);
 }
 
 /* Out of memory: they are not brought back. */
@@ -236,6 +256,49 @@ static void keep_threads(struct commit *c, const struct promise *p)
 			c->threads[c->n_threads] = p->threads[i];
 			c->threads[c->n_threads++].on = false;
 		}
+}
+
+/* `call`: who asked, and is answered; NULL: nobody. `c` is taken over. */
+static void release(struct agent *a, struct promise *p, struct commit *c, struct door_call *call)
+{
+	promise_event(p, RESV_EV_RELEASE);
+	p->settled = false;
+	keep_threads(c, p);
+	enforce_stop(a, p);
+	fault_point("release.stopped");
+	if (p->binding) {
+		door_unlisten(p->binding->listener);
+		p->binding->listener = NULL;
+		enforce_unbind(a, p);
+	}
+	c->change = CHANGE_RELEASED;
+	c->done = released;
+	c->context = call;
+	commit_start(c);
+}
+
+void intake_expire(struct agent *a, struct promise *p)
+{
+	struct commit *c;
+
+	if (!p->transient || p->owner || p->binding || !p->settled || p->state != RESV_HELD)
+		return;
+	c = commit_create(a, COMMIT_RELEASE, p->request.name);
+	if (!c)
+		return; /* out of memory: left to `takt release`, or to the next start */
+	snprintf(c->why, sizeof(c->why), "nobody holds it any more");
+	release(a, p, c, NULL);
+}
+
+void calls_peer_gone(struct agent *a, const struct peer *peer)
+{
+	for (struct promise *p = a->promises.first, *next; p; p = next) {
+		next = p->next;
+		if (p->owner != peer)
+			continue;
+		p->owner = NULL;
+		intake_expire(a, p);
+	}
 }
 
 void call_release(struct agent *a, struct door_call *call)
@@ -258,19 +321,6 @@ void call_release(struct agent *a, struct door_call *call)
 		door_error(call, API_BUSY, name, "it is being changed at this moment: ask again");
 		return;
 	}
-	promise_event(p, RESV_EV_RELEASE);
-	p->settled = false;
-	keep_threads(c, p);
-	enforce_stop(a, p);
-	fault_point("release.stopped");
-	if (p->binding) {
-		door_unlisten(p->binding->listener);
-		p->binding->listener = NULL;
-		enforce_unbind(a, p);
-	}
-	c->change = CHANGE_RELEASED;
 	snprintf(c->why, sizeof(c->why), "asked for by process %d", call->pid);
-	c->done = released;
-	c->context = call;
-	commit_start(c);
+	release(a, p, c, call);
 }

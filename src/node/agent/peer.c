@@ -15,6 +15,7 @@
 #include "api/service.h"
 #include "base/cleanup.h"
 #include "node/agent/agent.h"
+#include "node/agent/calls.h"
 
 #define PEERS_OF_USER 128
 #define PEERS_OF_OWN 16
@@ -94,6 +95,8 @@ void peer_close(struct peer *p)
 	d->buffered -= counted(p->size);
 	uv_close((uv_handle_t *)&p->pipe, on_peer_closed);
 	uv_close((uv_handle_t *)&p->patience, on_peer_closed);
+	if (p->tell_end)
+		calls_peer_gone(d->agent, p);
 }
 
 static void on_impatient(uv_timer_t *timer)
@@ -210,6 +213,12 @@ void door_error(struct door_call *call, enum api_error e, const char *name, cons
 
 	api_error_encode(e, name, reason, NULL, 0, &text, &len, NULL);
 	call_finish(call, text, len);
+}
+
+void door_tell_end(struct door_call *call)
+{
+	if (call->peer)
+		call->peer->tell_end = true;
 }
 
 /* One of Varlink's "continues" replies. */

@@ -37,6 +37,8 @@ struct promise_thread {
 	int cpu; /* pinned; else -1 */
 };
 
+struct peer;
+
 struct promise {
 	struct promise *next, *previous;
 	struct resv_request request;

@@ -66,6 +66,7 @@ static int load_promise(struct recovery *rec, const struct store_resv *from)
 	p->placement = from->placement;
 	p->test = known_test(from->test);
 	p->created_ms = from->created_ms;
+	p->transient = from->transient;
 	p->settled = true;
 	snprintf(p->reason, sizeof(p->reason), "%s", from->reason ? from->reason : "");
 	if (from->binding.pid)
@@ -194,9 +195,11 @@ int recover(struct agent *a, struct err *err)
 	if (enforce_hold(a) < 0)
 		agent_log("not all that is promised is held in the kernel yet: trying on");
 	fault_point("recover.held");
-	for (struct promise *p = a->promises.first; p; p = p->next)
+	for (struct promise *p = a->promises.first; p; p = p->next) {
 		if (write_cdi(a, p, &why) < 0)
 			agent_log("%s: %s", p->request.name, why.text);
+		intake_expire(a, p);
+	}
 	fault_point("recover.written");
 	if (cdi_specs_sweep(a->config.cdi_dir, a->config.socket, is_promised, a, &why) < 0)
 		agent_log("%s", why.text);

@@ -14,7 +14,8 @@ static const char *const sql_texts[_SQL_MAX] = {
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_RESERVE] =
 		"INSERT INTO reservation (name, document, container, cgroup, pid, pid_start,"
-		" exe_dev, exe_ino, by_attach, placement, test, reason, bound_ns, ending, created_ms)"
+		" exe_dev, exe_ino, by_attach, placement, test, reason, bound_ns, transient,"
+		" created_ms)"
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
 		" iif(?13, ?14, NULL), ?15, ?16)",
 	[SQL_BIND] = "UPDATE reservation SET container = ?2, cgroup = ?3, pid = ?4, pid_start = ?5,"
@@ -23,14 +24,13 @@ static const char *const sql_texts[_SQL_MAX] = {
 		       " pid_start = 0, exe_dev = 0, exe_ino = 0, by_attach = 0 WHERE name = ?1",
 	[SQL_UNBIND_THREADS] = "DELETE FROM thread"
 			       " WHERE reservation = (SELECT id FROM reservation WHERE name = ?1)",
-	[SQL_ENDING] = "UPDATE reservation SET ending = 1 WHERE name = ?1",
 	[SQL_RELEASE] = "DELETE FROM reservation WHERE name = ?1",
 	[SQL_ATTACH] = "INSERT OR REPLACE INTO thread (reservation, tid, start)"
 		       " SELECT id, ?2, ?3 FROM reservation WHERE name = ?1",
 	[SQL_DETACH] = "DELETE FROM thread WHERE tid = ?2"
 		       " AND reservation = (SELECT id FROM reservation WHERE name = ?1)",
 	[SQL_LOAD] = "SELECT name, document, container, cgroup, pid, pid_start, placement, test,"
-		     " reason, bound_ns, ending, created_ms, exe_dev, exe_ino, by_attach"
+		     " reason, bound_ns, transient, created_ms, exe_dev, exe_ino, by_attach"
 		     " FROM reservation ORDER BY id",
 	[SQL_LOAD_THREADS] = "SELECT r.name, t.tid, t.start FROM thread t"
 			     " JOIN reservation r ON r.id = t.reservation ORDER BY t.id",

@@ -25,7 +25,7 @@ int store_reserve(struct store *s, const struct store_resv *resv, const struct c
 			b->container, b->cgroup, (int64_t)b->pid, (int64_t)b->pid_start,
 			(int64_t)b->exe_dev, (int64_t)b->exe_ino, (int64_t)b->by_attach,
 			placement_name(resv->placement), resv->test, resv->reason,
-			(int64_t)resv->has_bound, (int64_t)resv->bound_ns, (int64_t)resv->ending,
+			(int64_t)resv->has_bound, (int64_t)resv->bound_ns, (int64_t)resv->transient,
 			resv->created_ms);
 	return tx_end(s, "reserve", r, change, err);
 }
@@ -52,15 +52,6 @@ int store_unbind(struct store *s, const char *name, const struct change *change,
 	if (r >= 0)
 		r = sql_run(s, SQL_UNBIND, err, "t", name);
 	return tx_end(s, "unbind", no_such(name, r, err), change, err);
-}
-
-int store_ending(struct store *s, const char *name, const struct change *change, struct err *err)
-{
-	int r = tx_begin(s, TX_FOR_GOOD, err);
-
-	if (r == 0)
-		r = sql_run(s, SQL_ENDING, err, "t", name);
-	return tx_end(s, "ending", no_such(name, r, err), change, err);
 }
 
 int store_release(struct store *s, const char *name, const struct change *change, struct err *err)
@@ -132,7 +123,7 @@ static int each_resv_row(struct store *s, sqlite3_stmt *row,
 		.reason = column_text(row, 8),
 		.has_bound = sqlite3_column_type(row, 9) != SQLITE_NULL,
 		.bound_ns = (nsec_t)sqlite3_column_int64(row, 9),
-		.ending = sqlite3_column_int(row, 10) != 0,
+		.transient = sqlite3_column_int(row, 10) != 0,
 		.created_ms = sqlite3_column_int64(row, 11),
 	};
 	int r = column_name(s, row, resv.name, err);

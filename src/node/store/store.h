@@ -41,7 +41,7 @@ struct store_resv {
 	const char *reason; /* its sentence; may be NULL */
 	bool has_bound;
 	nsec_t bound_ns;
-	bool ending; /* released; not yet all given back */
+	bool transient; /* ends with what holds it, see rt.takt.varlink */
 	int64_t created_ms; /* since the epoch */
 };
 
@@ -85,7 +85,6 @@ int store_bind(struct store *s, const char *name, const struct store_binding *bi
 	const struct change *change, struct err *err);
 /* Its threads go with it. */
 int store_unbind(struct store *s, const char *name, const struct change *change, struct err *err);
-int store_ending(struct store *s, const char *name, const struct change *change, struct err *err);
 /* Its threads go with it; its history stays. */
 int store_release(struct store *s, const char *name, const struct change *change, struct err *err);
 /* A thread is in one reservation: the last one it was put in. */

@@ -97,16 +97,21 @@ TEST(a_name_is_required_or_may_be_absent)
 	CHECK(!name);
 }
 
-TEST(reserve_takes_a_document_and_nothing_else)
+TEST(reserve_takes_a_document_and_whether_it_is_transient)
 {
 	cleanup_json json_t *good = load("{\"document\":{}}"), *bad = load("{\"document\":[]}");
 	cleanup_json json_t *more = load("{\"document\":{},\"force\":true}");
-	const json_t *document = NULL;
+	cleanup_json json_t *brief = load("{\"document\":{},\"transient\":true}");
+	cleanup_json json_t *number = load("{\"document\":{},\"transient\":1}");
+	struct api_reserve asked = { 0 };
 
-	CHECK_EQ(api_document_decode(good, &document, NULL), 0);
-	CHECK(json_is_object(document));
-	CHECK_EQ(api_document_decode(bad, &document, NULL), -EINVAL);
-	CHECK_EQ(api_document_decode(more, &document, NULL), -EINVAL);
+	CHECK_EQ(api_reserve_decode(good, &asked, NULL), 0);
+	CHECK(json_is_object(asked.document) && !asked.transient);
+	CHECK_EQ(api_reserve_decode(bad, &asked, NULL), -EINVAL);
+	CHECK_EQ(api_reserve_decode(more, &asked, NULL), -EINVAL);
+	CHECK_EQ(api_reserve_decode(number, &asked, NULL), -EINVAL);
+	CHECK_EQ(api_reserve_decode(brief, &asked, NULL), 0);
+	CHECK(asked.transient);
 }
 
 TEST(a_call_without_parameters_refuses_any)

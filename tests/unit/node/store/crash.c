@@ -21,7 +21,6 @@ static const char *const after[] = {
 	"a@c1! b b:7/70 ",
 	"a@c1! b ",
 	"a b ",
-	"a b- ",
 	"a ",
 	"a ",
 };
@@ -50,10 +49,8 @@ static int step(struct store *s, int n)
 		change.what = "unbound";
 		return store_unbind(s, "a", &change, NULL);
 	case 8:
-		return store_ending(s, "b", NULL, NULL);
-	case 9:
 		return store_release(s, "b", NULL, NULL);
-	case 10:
+	case 9:
 		return store_probe_put(s, "k", "v", NULL);
 	default:
 		return -EINVAL;

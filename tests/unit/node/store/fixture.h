@@ -103,7 +103,7 @@ static inline int fixture_each(void *ctx, const struct store_resv *r)
 
 	snprintf(at, FIXTURE_TEXT_MAX - (at - text), "%s%s%s%s%s ", r->name,
 		r->binding.container ? "@" : "", r->binding.container ?: "",
-		r->binding.pid ? "!" : "", r->ending ? "-" : "");
+		r->binding.pid ? "!" : "", r->transient ? "~" : "");
 	return 0;
 }
 

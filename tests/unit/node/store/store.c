@@ -31,6 +31,7 @@ TEST(a_promise_is_read_back_as_it_was_given)
 		.exe_ino = UINT64_MAX,
 		.by_attach = true,
 	};
+	resv.transient = true;
 	fixture_new();
 	s = fixture_open(NULL);
 	CHECK_EQ(store_reserve(s, &resv, NULL, &err), 0);
@@ -40,7 +41,7 @@ TEST(a_promise_is_read_back_as_it_was_given)
 	CHECK(copy.binding.exe_dev == 5 && copy.binding.exe_ino == UINT64_MAX);
 	CHECK(copy.binding.by_attach);
 	CHECK_EQ(copy.placement, PLACEMENT_SHARED);
-	CHECK(copy.has_bound && !copy.ending);
+	CHECK(copy.has_bound && copy.transient);
 	CHECK_EQ(copy.bound_ns, 20000000);
 	CHECK_EQ(copy.created_ms, 1700000000123);
 	store_close(s);
@@ -50,7 +51,7 @@ static int each_bare(void *ctx, const struct store_resv *r)
 {
 	++*(int *)ctx;
 	CHECK(!r->binding.container && !r->binding.cgroup && !r->test && !r->reason);
-	CHECK(!r->has_bound && r->binding.pid == 0);
+	CHECK(!r->has_bound && !r->transient && r->binding.pid == 0);
 	CHECK_EQ(r->placement, PLACEMENT_GROUP);
 	return 0;
 }
@@ -103,12 +104,11 @@ TEST(every_step_of_a_life_survives_a_restart)
 	CHECK_TEXT(fixture_history(s, "camera"), "reserved bound ");
 	change.what = "unbound";
 	CHECK_EQ(store_unbind(s, "camera", &change, NULL), 0);
-	CHECK_EQ(store_ending(s, "arm", NULL, NULL), 0);
 	CHECK_EQ(store_detach(s, "camera", 13, NULL, NULL), 0);
 	store_close(s);
 
 	s = fixture_open(NULL);
-	CHECK_TEXT(fixture_content(s), "camera arm- arm:14/101 ");
+	CHECK_TEXT(fixture_content(s), "camera arm arm:14/101 ");
 	CHECK_EQ(store_release(s, "arm", NULL, NULL), 0);
 	store_close(s);
 
@@ -168,7 +168,6 @@ TEST(what_is_not_there_cannot_be_changed)
 	CHECK_EQ(store_bind(s, "ghost", &b, &change, &err), -ENOENT);
 	CHECK_TEXT(err.text, "no reservation ghost is stored");
 	CHECK_EQ(store_unbind(s, "ghost", &change, NULL), -ENOENT);
-	CHECK_EQ(store_ending(s, "ghost", &change, NULL), -ENOENT);
 	CHECK_EQ(store_release(s, "ghost", &change, NULL), -ENOENT);
 	CHECK_EQ(store_attach(s, "ghost", 1, 1, &change, NULL), -ENOENT);
 	CHECK_TEXT(fixture_history(s, "ghost"), "");
@@ -381,7 +380,6 @@ TEST(a_reboot_frees_what_the_kernel_freed_and_keeps_the_promises)
 	CHECK_EQ(fixture_reserve(s, "arm", NULL), 0);
 	CHECK_EQ(store_bind(s, "camera", &b, NULL, NULL), 0);
 	CHECK_EQ(store_attach(s, "arm", 13, 100, NULL, NULL), 0);
-	CHECK_EQ(store_ending(s, "arm", NULL, NULL), 0);
 	store_close(s);
 
 	s = fixture_open(&report);
@@ -390,6 +388,6 @@ TEST(a_reboot_frees_what_the_kernel_freed_and_keeps_the_promises)
 
 	CHECK_EQ(store_open(fixture_dir, "boot-2", &s, &report, NULL), 0);
 	CHECK(report.rebooted && !report.created);
-	CHECK_TEXT(fixture_content(s), "camera arm- ");
+	CHECK_TEXT(fixture_content(s), "camera arm ");
 	store_close(s);
 }
