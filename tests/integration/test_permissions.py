@@ -6,6 +6,7 @@ import array
 import errno
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -27,10 +28,12 @@ from harness import (
     test,
     wait_for,
 )
+from puppet import Stage, is_on
 from strangers import GROUP, NOBODY, as_user, call, raw, reachable
 from truth import CrashAgent, Program
 
 HERE = Path(__file__).resolve().parent
+UNIT = HERE.parents[1] / "deploy" / "systemd" / "taktd.service.in"
 HOOK_DENIED = 77
 
 
@@ -281,3 +284,39 @@ class Prisoner(Case):
         status, out, err = box.wait()
         self.assertEqual((status, out), (0, "takt.sock\n"), err)
         self.assertIn("Read-only file system", err)
+
+
+class UnitAgent(Agent):
+    """taktd with what its systemd unit leaves of root."""
+
+    def command(self):
+        caps = re.search(r"^CapabilityBoundingSet=(.*)$", UNIT.read_text(), re.M).group(1)
+        kept = ",".join(f"+{c.lower().removeprefix('cap_')}" for c in caps.split())
+        limits = ["setpriv", "--no-new-privs", "--inh-caps=-all", f"--bounding-set=-all,{kept}"]
+        return [*limits, *super().command()]
+
+
+class Unit(Case):
+    needs = (root, deadline, connector, podman)
+
+    def runs_under_it(self, options):
+        taktd = UnitAgent(self, cdi_dir="/var/run/cdi").start()
+        taktd.reserve("mine", "1ms", "100ms")
+        stage = Stage(self)
+        for path, mode in ((stage.folder, 0o755), (stage.path, 0o666)):
+            os.chmod(path, mode)
+        puppet = stage.container("mine", options)
+        wait_for("it is under its reservation", lambda: is_on(puppet.pid))
+        taktd.kill9()
+        taktd.start()
+        self.assertEqual(taktd.reservations()["mine"]["state"], "active")
+        puppet.quit()
+        wait_for("it is free", lambda: taktd.reservations()["mine"]["state"] == "held")
+
+    @test
+    def the_capabilities_of_the_unit_suffice_for_a_container_of_root(self):
+        self.runs_under_it([])
+
+    @test
+    def the_capabilities_of_the_unit_suffice_for_a_container_of_another_user(self):
+        self.runs_under_it(["--user", f"{NOBODY}:{NOBODY}"])

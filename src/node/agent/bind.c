@@ -18,10 +18,9 @@
 
 void bind_check_running(struct binding *b)
 {
-	uint64_t dev, ino;
+	uint64_t program;
 
-	if (!b->running && proc_exe(b->pid, &dev, &ino) == 0 &&
-		(dev != b->exe_dev || ino != b->exe_ino))
+	if (!b->running && proc_program(b->pid, &program) == 0 && program != b->program)
 		b->running = true;
 }
 
@@ -62,7 +61,7 @@ int bind_create(struct binding **ret, const struct api_bind *asked, struct err *
 		return r;
 	b->pid = asked->pid;
 	b->start = s.start;
-	r = proc_exe(b->pid, &b->exe_dev, &b->exe_ino);
+	r = proc_program(b->pid, &b->program);
 	if (r < 0) {
 		binding_destroy(b);
 		return err_set_errno(err, r, "read the program of process %d", asked->pid);
@@ -127,8 +126,7 @@ static struct commit *bind_commit(struct agent *a, const struct promise *p)
 		.cgroup = c->cgroup,
 		.pid = b->pid,
 		.pid_start = b->start,
-		.exe_dev = b->exe_dev,
-		.exe_ino = b->exe_ino,
+		.program = b->program,
 		.by_attach = b->by_attach,
 	};
 	c->change = CHANGE_BOUND;

@@ -18,7 +18,7 @@ struct binding {
 	pid_t pid; /* its first process */
 	uint64_t start;
 	/* The program that pid ran when it was bound (a runtime's init); its own comes by exec. */
-	uint64_t exe_dev, exe_ino;
+	uint64_t program; /* proc_program() */
 	bool running; /* its own program has begun: the rule for threads holds from then on */
 	bool by_attach; /* threads were put in by hand; the rule for threads does not hold */
 	char *container; /* NULL: none given */

@@ -38,8 +38,7 @@ static int load_binding(struct promise *p, const struct store_binding *from, str
 		return r;
 	p->binding->pid = from->pid;
 	p->binding->start = from->pid_start;
-	p->binding->exe_dev = from->exe_dev;
-	p->binding->exe_ino = from->exe_ino;
+	p->binding->program = from->program;
 	p->binding->by_attach = from->by_attach;
 	return 0;
 }

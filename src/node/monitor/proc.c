@@ -25,7 +25,7 @@ int proc_parse_stat(struct bytes text, struct proc_stat *ret)
 {
 	char line[1024];
 	size_t len = text.len < sizeof(line) - 1 ? text.len : sizeof(line) - 1;
-	const char *open, *close, *threads, *start, *stack;
+	const char *open, *close, *threads, *start;
 	struct proc_stat s = { 0 };
 
 	memcpy(line, text.at, len);
@@ -44,12 +44,10 @@ int proc_parse_stat(struct bytes text, struct proc_stat *ret)
 	memcpy(s.comm, open + 1, len);
 	threads = stat_field(close + 2, 20);
 	start = stat_field(close + 2, 22);
-	stack = stat_field(close + 2, 28);
 	if (!threads || !start)
 		return -EINVAL;
 	s.threads = strtoul(threads, NULL, 10);
 	s.start = strtoull(start, NULL, 10);
-	s.stack = stack ? strtoull(stack, NULL, 10) : 0;
 	*ret = s;
 	return 0;
 }
@@ -176,22 +174,20 @@ int proc_cgroup(pid_t pid, char ret[static PROC_CGROUP_MAX])
 	return r < 0 ? r : proc_parse_cgroup(text, ret);
 }
 
-int proc_exe(pid_t pid, uint64_t *ret_dev, uint64_t *ret_ino)
+int proc_program(pid_t pid, uint64_t *ret)
 {
-	char path[64];
-	struct proc_stat s;
-	struct stat st;
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, 64 bits */
+	char path[64], buf[4096];
+	struct bytes text;
 	int r;
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	if (stat(path, &st) < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	r = proc_stat(pid, &s);
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	r = read_text(path, buf, sizeof(buf), &text);
 	if (r < 0)
 		return r;
-	*ret_dev = st.st_dev;
-	/* The same file anew has its stack at another place (proc(5), randomize_va_space). */
-	*ret_ino = st.st_ino ^ s.stack << 8;
+	for (size_t i = 0; i < text.len; i++)
+		hash = (hash ^ (unsigned char)text.at[i]) * 0x100000001b3;
+	*ret = hash;
 	return 0;
 }
 

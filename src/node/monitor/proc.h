@@ -22,7 +22,6 @@ struct proc_stat {
 	char state; /* 'R', 'S', ..., 'Z' */
 	unsigned threads;
 	uint64_t start; /* clock ticks after boot; with the pid it names a process for good */
-	uint64_t stack; /* address of its bottom; 0 where that is not told */
 };
 
 /* -EINVAL where the text is not of that form. Parsers take any bytes. */
@@ -42,8 +41,11 @@ int proc_parse_nspid(struct bytes text, pid_t *ret);
 int proc_stat(pid_t pid, struct proc_stat *ret);
 int proc_thread_stat(pid_t pid, pid_t tid, struct proc_stat *ret);
 int proc_cgroup(pid_t pid, char ret[static PROC_CGROUP_MAX]);
-/* Names the program that a process runs: changes with each exec. */
-int proc_exe(pid_t pid, uint64_t *ret_dev, uint64_t *ret_ino);
+/*
+ * A number for the program that a process runs, which an exec changes: a hash of its command line.
+ * /proc/PID/exe would say more, but of other users and of a runtime's init only to who may trace.
+ */
+int proc_program(pid_t pid, uint64_t *ret);
 /* The process that a thread belongs to. */
 int proc_tgid(pid_t tid, pid_t *ret);
 

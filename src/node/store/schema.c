@@ -17,7 +17,7 @@ static int migrate_0(sqlite3 *db)
 		" STRICT, WITHOUT ROWID;"
 		"CREATE TABLE reservation (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
 		" document TEXT NOT NULL, container TEXT, cgroup TEXT, pid INTEGER NOT NULL,"
-		" pid_start INTEGER NOT NULL, exe_dev INTEGER NOT NULL, exe_ino INTEGER NOT NULL,"
+		" pid_start INTEGER NOT NULL, program INTEGER NOT NULL,"
 		" by_attach INTEGER NOT NULL, placement TEXT NOT NULL, test TEXT, reason TEXT,"
 		" bound_ns INTEGER, transient INTEGER NOT NULL, created_ms INTEGER NOT NULL) STRICT;"
 		"CREATE TABLE thread (id INTEGER PRIMARY KEY, tid INTEGER NOT NULL UNIQUE,"

@@ -14,14 +14,14 @@ static const char *const sql_texts[_SQL_MAX] = {
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_RESERVE] =
 		"INSERT INTO reservation (name, document, container, cgroup, pid, pid_start,"
-		" exe_dev, exe_ino, by_attach, placement, test, reason, bound_ns, transient,"
+		" program, by_attach, placement, test, reason, bound_ns, transient,"
 		" created_ms)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
-		" iif(?13, ?14, NULL), ?15, ?16)",
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
+		" iif(?12, ?13, NULL), ?14, ?15)",
 	[SQL_BIND] = "UPDATE reservation SET container = ?2, cgroup = ?3, pid = ?4, pid_start = ?5,"
-		     " exe_dev = ?6, exe_ino = ?7, by_attach = ?8 WHERE name = ?1",
+		     " program = ?6, by_attach = ?7 WHERE name = ?1",
 	[SQL_UNBIND] = "UPDATE reservation SET container = NULL, cgroup = NULL, pid = 0,"
-		       " pid_start = 0, exe_dev = 0, exe_ino = 0, by_attach = 0 WHERE name = ?1",
+		       " pid_start = 0, program = 0, by_attach = 0 WHERE name = ?1",
 	[SQL_UNBIND_THREADS] = "DELETE FROM thread"
 			       " WHERE reservation = (SELECT id FROM reservation WHERE name = ?1)",
 	[SQL_RELEASE] = "DELETE FROM reservation WHERE name = ?1",
@@ -30,7 +30,7 @@ static const char *const sql_texts[_SQL_MAX] = {
 	[SQL_DETACH] = "DELETE FROM thread WHERE tid = ?2"
 		       " AND reservation = (SELECT id FROM reservation WHERE name = ?1)",
 	[SQL_LOAD] = "SELECT name, document, container, cgroup, pid, pid_start, placement, test,"
-		     " reason, bound_ns, transient, created_ms, exe_dev, exe_ino, by_attach"
+		     " reason, bound_ns, transient, created_ms, program, by_attach"
 		     " FROM reservation ORDER BY id",
 	[SQL_LOAD_THREADS] = "SELECT r.name, t.tid, t.start FROM thread t"
 			     " JOIN reservation r ON r.id = t.reservation ORDER BY t.id",
@@ -49,7 +49,7 @@ static const char *const sql_texts[_SQL_MAX] = {
 	[SQL_BOOT_GET] = "SELECT value FROM meta WHERE key = 'boot_id'",
 	[SQL_BOOT_PUT] = "INSERT OR REPLACE INTO meta (key, value) VALUES ('boot_id', ?1)",
 	[SQL_BOOT_UNBIND] = "UPDATE reservation SET container = NULL, cgroup = NULL, pid = 0,"
-			    " pid_start = 0, exe_dev = 0, exe_ino = 0, by_attach = 0"
+			    " pid_start = 0, program = 0, by_attach = 0"
 			    " WHERE pid != 0 OR container NOT NULL OR cgroup NOT NULL",
 	[SQL_BOOT_DETACH] = "DELETE FROM thread",
 };

@@ -21,12 +21,11 @@ int store_reserve(struct store *s, const struct store_resv *resv, const struct c
 	int r = tx_begin(s, TX_FOR_GOOD, err);
 
 	if (r == 0)
-		r = sql_run(s, SQL_RESERVE, err, "ttttdddddtttdddd", resv->name, resv->document,
+		r = sql_run(s, SQL_RESERVE, err, "ttttddddtttdddd", resv->name, resv->document,
 			b->container, b->cgroup, (int64_t)b->pid, (int64_t)b->pid_start,
-			(int64_t)b->exe_dev, (int64_t)b->exe_ino, (int64_t)b->by_attach,
-			placement_name(resv->placement), resv->test, resv->reason,
-			(int64_t)resv->has_bound, (int64_t)resv->bound_ns, (int64_t)resv->transient,
-			resv->created_ms);
+			(int64_t)b->program, (int64_t)b->by_attach, placement_name(resv->placement),
+			resv->test, resv->reason, (int64_t)resv->has_bound, (int64_t)resv->bound_ns,
+			(int64_t)resv->transient, resv->created_ms);
 	return tx_end(s, "reserve", r, change, err);
 }
 
@@ -36,10 +35,9 @@ int store_bind(struct store *s, const char *name, const struct store_binding *bi
 	int r = tx_begin(s, TX_THIS_BOOT, err);
 
 	if (r == 0)
-		r = sql_run(s, SQL_BIND, err, "tttddddd", name, binding->container, binding->cgroup,
+		r = sql_run(s, SQL_BIND, err, "tttdddd", name, binding->container, binding->cgroup,
 			(int64_t)binding->pid, (int64_t)binding->pid_start,
-			(int64_t)binding->exe_dev, (int64_t)binding->exe_ino,
-			(int64_t)binding->by_attach);
+			(int64_t)binding->program, (int64_t)binding->by_attach);
 	return tx_end(s, "bind", no_such(name, r, err), change, err);
 }
 
@@ -115,9 +113,8 @@ static int each_resv_row(struct store *s, sqlite3_stmt *row,
 		.binding.cgroup = column_text(row, 3),
 		.binding.pid = (pid_t)sqlite3_column_int64(row, 4),
 		.binding.pid_start = (uint64_t)sqlite3_column_int64(row, 5),
-		.binding.exe_dev = (uint64_t)sqlite3_column_int64(row, 12),
-		.binding.exe_ino = (uint64_t)sqlite3_column_int64(row, 13),
-		.binding.by_attach = sqlite3_column_int(row, 14) != 0,
+		.binding.program = (uint64_t)sqlite3_column_int64(row, 12),
+		.binding.by_attach = sqlite3_column_int(row, 13) != 0,
 		.placement = placement_parse(column_text(row, 6) ?: ""),
 		.test = column_text(row, 7),
 		.reason = column_text(row, 8),

@@ -26,8 +26,7 @@ struct store_binding {
 	const char *cgroup;
 	pid_t pid; /* 0: nobody */
 	uint64_t pid_start; /* clock ticks since boot: starttime in /proc/PID/stat, proc(5) */
-	/* The program that pid ran when it was bound: st_dev and st_ino of /proc/PID/exe. */
-	uint64_t exe_dev, exe_ino;
+	uint64_t program; /* a number for what pid ran when it was bound */
 	bool by_attach; /* it came by threads put in by hand */
 };
 

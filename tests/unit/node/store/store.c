@@ -27,8 +27,7 @@ TEST(a_promise_is_read_back_as_it_was_given)
 		.cgroup = "/machine/c1",
 		.pid = 4711,
 		.pid_start = UINT64_MAX - 1,
-		.exe_dev = 5,
-		.exe_ino = UINT64_MAX,
+		.program = UINT64_MAX,
 		.by_attach = true,
 	};
 	resv.transient = true;
@@ -38,7 +37,7 @@ TEST(a_promise_is_read_back_as_it_was_given)
 	CHECK_EQ(store_load(s, each_full, fixture_each_thread, &copy, &err), 0);
 	CHECK_EQ(copy.binding.pid, 4711);
 	CHECK(copy.binding.pid_start == UINT64_MAX - 1);
-	CHECK(copy.binding.exe_dev == 5 && copy.binding.exe_ino == UINT64_MAX);
+	CHECK(copy.binding.program == UINT64_MAX);
 	CHECK(copy.binding.by_attach);
 	CHECK_EQ(copy.placement, PLACEMENT_SHARED);
 	CHECK(copy.has_bound && copy.transient);
@@ -196,13 +195,13 @@ static int each_unbound(void *ctx, const struct store_resv *r)
 	const struct store_binding *b = &r->binding;
 
 	CHECK(!b->container && !b->cgroup && b->pid == 0 && b->pid_start == 0);
-	CHECK(b->exe_dev == 0 && b->exe_ino == 0 && !b->by_attach);
+	CHECK(b->program == 0 && !b->by_attach);
 	return 0;
 }
 
 TEST(an_unbound_reservation_keeps_nothing_of_its_binding)
 {
-	struct store_binding b = { "c1", "/c1", 12, 99, 5, 6, true };
+	struct store_binding b = { "c1", "/c1", 12, 99, 6, true };
 	struct store_opened report;
 	struct store *s;
 
