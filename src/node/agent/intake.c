@@ -281,7 +281,9 @@ void intake_expire(struct agent *a, struct promise *p)
 {
 	struct commit *c;
 
-	if (!p->transient || p->owner || p->binding || !p->settled || p->state != RESV_HELD)
+	/* Recovery writes CDI files, and looks at the rest when it is done. */
+	if (a->recovering || !p->transient || p->owner || p->binding || !p->settled ||
+		p->state != RESV_HELD)
 		return;
 	c = commit_create(a, COMMIT_RELEASE, p->request.name);
 	if (!c)

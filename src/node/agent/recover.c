@@ -194,14 +194,15 @@ int recover(struct agent *a, struct err *err)
 	if (enforce_hold(a) < 0)
 		agent_log("not all that is promised is held in the kernel yet: trying on");
 	fault_point("recover.held");
-	for (struct promise *p = a->promises.first; p; p = p->next) {
+	for (struct promise *p = a->promises.first; p; p = p->next)
 		if (write_cdi(a, p, &why) < 0)
 			agent_log("%s: %s", p->request.name, why.text);
-		intake_expire(a, p);
-	}
 	fault_point("recover.written");
 	if (cdi_specs_sweep(a->config.cdi_dir, a->config.socket, is_promised, a, &why) < 0)
 		agent_log("%s", why.text);
+	/* Their owners' connections ended with the agent that had them. */
+	for (struct promise *p = a->promises.first; p; p = p->next)
+		intake_expire(a, p);
 	if (a->promises.n)
 		agent_log("%zu reservation%s taken over", a->promises.n,
 			a->promises.n == 1 ? "" : "s");
