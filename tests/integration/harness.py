@@ -176,7 +176,8 @@ KEPT_CGROUPS = ("libpod_parent", "libpod_parent/conmon", "machine.slice")
 def _cgroups():
     base = "/sys/fs/cgroup"
     found = {os.path.relpath(folder, base) for folder, _, _ in os.walk(base)}
-    return {c for c in found if not c.endswith(KEPT_CGROUPS)}
+    ours = (c for c in found if "takt" in c or "libpod" in c)
+    return {c for c in ours if not c.endswith(KEPT_CGROUPS)}
 
 
 class Machine:

@@ -37,14 +37,16 @@ from truth import bandwidth_at_rest
 LONG = os.environ.get("TAKT_LONG") == "1"
 STEPS = 5000 if LONG else 1500
 SLEEPERS = 6
-SECONDS = 520 if LONG else 5  # of measured jobs: 100 a second of rt-app, 1,000 of cyclictest
+SECONDS = 520 if LONG else 5  # of measured jobs: 100 of rt-app, 500 of cyclictest in each
 
 
 class Taken:
-    """What steal and interrupts took of all CPUs meanwhile, looked at every SECONDS: `worst` is the
-    most, in ns, in two such times on end. The kernel counts both by ticks."""
+    """What steal and interrupts took of all CPUs, looked at all the time; the kernel counts both by
+    ticks. What is taken from a thread is charged to it as if it had run, so that a reservation
+    pays it back, a budget in each period."""
 
     SECONDS = 0.1
+    BEFORE, AFTER = 1 * SECOND, SECOND // 5  # of what is near a job
 
     def __enter__(self):
         self._end = threading.Event()
@@ -63,11 +65,18 @@ class Taken:
 
     def _look(self):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))  # of this thread alone
-        seen, most = [self._ticks()], 0
+        self._seen = [(time.monotonic_ns(), self._ticks())]
         while not self._end.wait(self.SECONDS):
-            seen = [*seen[-2:], self._ticks()]
-            most = max(most, seen[-1] - seen[0])
-        self.worst = max(most, self._ticks() - seen[0]) * SECOND // os.sysconf("SC_CLK_TCK")
+            self._seen.append((time.monotonic_ns(), self._ticks()))
+
+    def near(self, at):
+        """In ns, about a job that ended then."""
+        ticks = [n for t, n in self._seen if at - self.BEFORE <= t <= at + self.AFTER]
+        return (ticks[-1] - ticks[0]) * SECOND // os.sysconf("SC_CLK_TCK")
+
+    def most(self):
+        """The most that was near any moment."""
+        return max(self.near(t) for t, _ in self._seen)
 
 
 class RtApp:
@@ -105,10 +114,10 @@ class RtApp:
         """Jobs that are released from now on count."""
         self._since = time.monotonic_ns() // 1000 + 10_000
 
-    def worst(self):
-        """(jobs, the worst response in ns), when it is done."""
+    def jobs(self):
+        """(end, response) of each in ns, when it is done."""
         self._process.wait(SECONDS + 60)
-        names, responses = [], []
+        names, jobs = [], []
         for line in (self._folder / "rt-app-control-0.log").read_text().splitlines():
             if line.startswith("#idx"):
                 names = line.split()
@@ -117,8 +126,8 @@ class RtApp:
             row = dict(zip(names, map(int, line.split())))
             # src/client/cli/report_log.c says where these come from.
             if row["c_period"] and row["start"] > self._since:
-                responses.append((row["c_period"] - row["slack"]) * 1000)
-        return len(responses), max(responses)
+                jobs.append((row["end"] * 1000, (row["c_period"] - row["slack"]) * 1000))
+        return jobs
 
 
 class Cyclictest:
@@ -126,8 +135,8 @@ class Cyclictest:
 
     def __init__(self, case):
         command = [
-            "cyclictest", "--quiet", "--policy=other", "--interval=1000",
-            f"--loops={SECONDS * 1000}", "--threads=1", "--default-system",
+            "cyclictest", "--quiet", "--policy=other", "--interval=2000",
+            f"--loops={SECONDS * 500}", "--threads=1", "--default-system",
         ]  # fmt: skip
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         case.addCleanup(self._process.wait)
@@ -138,7 +147,7 @@ class Cyclictest:
 
     def worst(self):
         out, _ = self._process.communicate(timeout=3 * SECONDS + 30)
-        return SECONDS * 1000, int(re.search(r"Max:\s*(\d+)", out).group(1)) * 1000
+        return int(re.search(r"Max:\s*(\d+)", out).group(1)) * 1000
 
 
 def take_and_give_back(case):
@@ -274,11 +283,9 @@ class Promises(Case):
     @test
     def responses_stay_below_the_bound_beside_neighbours_that_never_yield(self):
         taktd = Agent(self).start()
-        bounds = {
-            "rt-app": taktd.reserve("rt-app", "2.5ms", "10ms")["boundNs"],
-            "cyclictest": taktd.reserve("cyclictest", "200us", "10ms")["boundNs"],
-        }
-        taktd.reserve("hog", "1ms", "10ms", threads={"all": True})
+        for name, runtime in (("rt-app", "2.5ms"), ("cyclictest", "1ms")):
+            self.assertEqual(taktd.reserve(name, runtime, "10ms")["boundNs"], 10 * MS)
+        taktd.reserve("hog", "500us", "10ms", threads={"all": True})
         # The load comes last: cyclictest counts from its start.
         worker, latency = RtApp(self), Cyclictest(self)
         taktd.call("Attach", name="rt-app", tids=[worker.tid])
@@ -288,13 +295,17 @@ class Promises(Case):
         taktd.call("Attach", name="hog", tids=[spin(self).pid])
         worker.begin()
         with Taken() as taken:
-            measured = {"rt-app": worker.worst(), "cyclictest": latency.worst()}
-        for name, (jobs, worst) in measured.items():
-            print(
-                f"# {name}: {jobs} jobs, worst response {worst / MS:.3f} ms, bound "
-                f"{bounds[name] / MS:.3f} ms; at most {taken.worst / MS:.0f} ms of steal and "
-                f"interrupts in {2 * Taken.SECONDS} s",
-                flush=True,
-            )
-            self.assertGreater(jobs, 0)
-            self.assertLessEqual(worst, bounds[name] + taken.worst)
+            jobs, latest = worker.jobs(), latency.worst()
+        print(
+            f"# rt-app: {len(jobs)} jobs, worst response {max(r for _, r in jobs) / MS:.3f} ms; "
+            f"cyclictest: {SECONDS * 500} jobs, {latest / MS:.3f} ms; promised 10 ms; steal and "
+            f"interrupts took at most {taken.most() / MS:.0f} ms in about a second",
+            flush=True,
+        )
+        self.assertGreater(len(jobs), 0)
+        for end, response in jobs:
+            if response > 10 * MS:
+                print(f"# a job took {response / MS:.3f} ms, near it {taken.near(end) / MS:.0f} ms "
+                      "were taken", flush=True)
+                self.assertLessEqual(response - 10 * MS, taken.near(end) * 4)
+        self.assertLessEqual(latest - 10 * MS, taken.most() * 10)
