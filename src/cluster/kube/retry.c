@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/kube/retry.h"
+
+#include <errno.h>
+#include <limits.h>
+
+uint64_t kube_backoff_ms(unsigned failures, uint64_t random)
+{
+	uint64_t whole = KUBE_BACKOFF_MAX_MS;
+
+	if (failures < 16 && (uint64_t)KUBE_BACKOFF_FIRST_MS << failures < whole)
+		whole = (uint64_t)KUBE_BACKOFF_FIRST_MS << failures;
+	return whole - random % (whole / 2 + 1);
+}
+
+static bool needs_list(const struct kube_end *end)
+{
+	return end->listing || end->code == -ESTALE || end->code == -EINVAL ||
+	       end->code == -EPROTO || end->code == -EMSGSIZE || end->code == -ENOMEM;
+}
+
+struct kube_next kube_retry(const struct kube_end *end, unsigned *failures, uint64_t random)
+{
+	struct kube_next next = { .list = needs_list(end) };
+	uint64_t asked_s = end->retry_after_s;
+	bool lived = !end->listing && end->lived_ms >= KUBE_LIVED_MS;
+
+	if (asked_s > KUBE_RETRY_AFTER_MAX_S)
+		asked_s = KUBE_RETRY_AFTER_MAX_S;
+	if (end->brought || lived)
+		*failures = 0;
+	if (lived && end->code == 0)
+		return next;
+	next.delay_ms = kube_backoff_ms(*failures, random);
+	if (next.delay_ms < asked_s * 1000)
+		next.delay_ms = asked_s * 1000 + next.delay_ms / 2;
+	if (*failures < UINT_MAX)
+		++*failures;
+	return next;
+}
