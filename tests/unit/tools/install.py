@@ -50,7 +50,9 @@ class InstallTest(unittest.TestCase):
         self.assertIn("-ltakt", found.stdout)
 
     def test_every_program_and_the_daemon_have_a_manual_page(self):
-        for page in ("takt.1", "taktd.8", "takt-hook.8", "taktd.conf.5", "takt-reservation.5"):
+        for page in (
+            "takt.1", "taktd.8", "takt-hook.8", "takt-dra.8", "taktd.conf.5", "takt-reservation.5"
+        ):  # fmt: skip
             self.the_one(page)
 
 

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a ResourceClaim (resource.k8s.io/v1) was given of our driver, and the reservations that it
+ * means. Reads the object as the API server has it, and decides nothing about room. Used by
+ * prepare.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "core/model/resv.h"
+
+#define CLAIM_DRIVER "rt.takt.dev"
+#define CLAIM_CAPACITY "bandwidth" /* of a device, in millionths of one CPU */
+#define CLAIM_DEVICE_SHARED "shared"
+#define CLAIM_RESULTS_MAX 32 /* resource/v1, AllocationResultsMaxSize */
+
+#define CLAIM_REQUEST_MAX 64 /* a DNS label, with its NUL */
+
+/* Text points into the claim's object. */
+struct claim_result {
+	char request[CLAIM_REQUEST_MAX]; /* of a subrequest ("a/b") its request ("a") */
+	const char *pool, *device;
+	const char *share_id; /* NULL: none */
+	struct resv_request resv; /* named after the claim; labels say whose it is */
+};
+
+struct claim {
+	const char *namespace, *name, *uid;
+	struct claim_result results[CLAIM_RESULTS_MAX]; /* of our driver */
+	size_t n;
+};
+
+#define CLAIM_NULL ((struct claim){ 0 })
+
+void claim_fini(struct claim *c); /* accepts NULL and a zeroed claim */
+#define cleanup_claim __attribute__((cleanup(claim_fini)))
+
+/*
+ * `uid`: the claim that was asked for. `object` must outlive *ret, which changes on success only.
+ * -ESTALE: another claim has the name now. -EAGAIN: not allocated, or nobody may use it yet.
+ * -EINVAL: parameters that do not make a reservation, or one that needs more than was given.
+ * -ENOENT: nothing of it is ours. -EPROTO: not a claim as the API has them. -ENOMEM.
+ */
+int claim_read(const json_t *object, const char *uid, struct claim *ret, struct err *err);
+
+/* The reservation of that name was made for the claim with that uid. */
+bool claim_owns(const char *reservation, const char *uid);

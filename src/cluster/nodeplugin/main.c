@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * takt-dra: claims of Kubernetes on one side, taktd's control socket on the other. The order of
+ * start() is the order in which things depend on each other.
+ */
+#include "cluster/nodeplugin/nodeplugin.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <takt/takt.h>
+
+#include "base/cleanup.h"
+#include "cluster/dra/claim.h"
+
+enum exit_code {
+	EXIT_USAGE = 64,
+	EXIT_FAULT = 70,
+};
+
+struct options {
+	const char *node, *kubeconfig, *socket, *kubelet_dir;
+};
+
+static const char usage[] =
+	"usage: takt-dra --node NAME [OPTION...]\n"
+	"\n"
+	"Serve claims of Kubernetes (Dynamic Resource Allocation) from taktd on this node.\n"
+	"\n"
+	"      --node NAME         the Node's name; default $NODE_NAME\n"
+	"      --kubeconfig FILE   how to reach the API server; default: as a pod does\n"
+	"      --socket PATH       taktd's control socket; default $TAKT_SOCKET, then\n"
+	"                          " TAKT_SOCKET_DEFAULT "\n"
+	"      --kubelet-dir PATH  the kubelet's folder; default /var/lib/kubelet\n"
+	"  -h, --help              print this help\n"
+	"      --version           print the version\n";
+
+void plugin_log(const char *format, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	fprintf(stderr, "takt-dra: %s\n", line);
+}
+
+static uint64_t random_number(void *data)
+{
+	uint64_t number = 0;
+
+	if (getrandom(&number, sizeof(number), 0) < 0)
+		number = uv_hrtime();
+	return number;
+}
+
+/* 1: go on. Else the exit status. */
+static int read_options(struct options *o, int argc, char **argv, int *ret_status)
+{
+	static const struct option options[] = { { "node", required_argument, NULL, 'n' },
+		{ "kubeconfig", required_argument, NULL, 'k' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "kubelet-dir", required_argument, NULL, 'd' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' }, {} };
+	int key;
+
+	while ((key = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+		if (key == 'n')
+			o->node = optarg;
+		else if (key == 'k')
+			o->kubeconfig = optarg;
+		else if (key == 's')
+			o->socket = optarg;
+		else if (key == 'd')
+			o->kubelet_dir = optarg;
+		else {
+			if (key == 'h')
+				fputs(usage, stdout);
+			else if (key == 'v')
+				puts("takt-dra " TAKT_VERSION);
+			*ret_status = key == '?' ? EXIT_USAGE : 0;
+			return 0;
+		}
+	}
+	if (optind == argc && o->node && *o->node)
+		return 1;
+	plugin_log(optind < argc ? "there are no arguments, only options (see --help)"
+				 : "name this node by --node or $NODE_NAME");
+	*ret_status = EXIT_USAGE;
+	return 0;
+}
+
+static int open_kube(struct plugin *p, const char *kubeconfig, struct err *err)
+{
+	static const struct kube_client_options options = {
+		.user_agent = "takt-dra/" TAKT_VERSION,
+		.random = random_number,
+	};
+	cleanup_kube_config struct kube_config config = KUBE_CONFIG_NULL;
+	int r = kubeconfig ? kube_config_read(kubeconfig, NULL, &config, err)
+			   : kube_config_in_cluster(NULL, &config, err);
+
+	return r < 0 ? r : kube_client_create(&p->kube, &p->loop, &config, &options, err);
+}
+
+/* The kubelet connects as soon as it sees the registration's socket: that comes last. */
+static int open_sockets(struct plugin *p, const char *kubelet_dir, struct err *err)
+{
+	char folder[PLUGIN_PATH_MAX];
+	int n = snprintf(folder, sizeof(folder), "%s/plugins/" CLAIM_DRIVER, kubelet_dir);
+	int r;
+
+	if (n >= (int)sizeof(folder) - 32)
+		return err_set(err, -ENAMETOOLONG, "%s is too long a path", kubelet_dir);
+	if (mkdir(folder, 0750) < 0 && errno != EEXIST)
+		return err_set_errno(err, errno, "make %s", folder);
+	snprintf(p->endpoint, sizeof(p->endpoint), "%s/plugins/" CLAIM_DRIVER "/dra.sock",
+		kubelet_dir);
+	snprintf(p->registration_path, sizeof(p->registration_path),
+		"%s/plugins_registry/" CLAIM_DRIVER "-reg.sock", kubelet_dir);
+	p->owner = (struct kubelet_owner){ &prepare_handler, p->endpoint };
+	r = listen_open(
+		&p->dra, &p->loop, p->endpoint, kubelet_dra_methods, kubelet_n_dra_methods, p, err);
+	if (r < 0)
+		return r;
+	return listen_open(&p->registration, &p->loop, p->registration_path,
+		kubelet_registration_methods, kubelet_n_registration_methods, p, err);
+}
+
+static void on_stop(uv_signal_t *signal, int number)
+{
+	uv_stop(signal->loop);
+}
+
+static int start(struct plugin *p, const struct options *o, struct err *err)
+{
+	int r;
+
+	p->node = o->node;
+	p->socket = o->socket && *o->socket ? o->socket : TAKT_SOCKET_DEFAULT;
+	uv_signal_init(&p->loop, &p->stop_term);
+	uv_signal_init(&p->loop, &p->stop_int);
+	uv_signal_start(&p->stop_term, on_stop, SIGTERM);
+	uv_signal_start(&p->stop_int, on_stop, SIGINT);
+	r = open_kube(p, o->kubeconfig, err);
+	if (r == 0)
+		r = publish_start(p, err);
+	if (r == 0)
+		r = open_sockets(p, o->kubelet_dir, err);
+	return r;
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+/* Without its socket the kubelet knows at once that we are gone. */
+static void stop(struct plugin *p)
+{
+	listen_close(p->registration);
+	listen_close(p->dra);
+	publish_stop(p);
+	kube_client_destroy(p->kube);
+	uv_close((uv_handle_t *)&p->stop_term, NULL);
+	uv_close((uv_handle_t *)&p->stop_int, NULL);
+	uv_timer_stop(&p->publish_timer);
+	uv_run(&p->loop, UV_RUN_DEFAULT);
+	uv_walk(&p->loop, close_handle, NULL);
+	uv_run(&p->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&p->loop);
+}
+
+int main(int argc, char **argv)
+{
+	static struct plugin plugin;
+	struct options o = { getenv("NODE_NAME"), NULL, getenv("TAKT_SOCKET"), "/var/lib/kubelet" };
+	struct err err = ERR_NULL;
+	int status = 0, r;
+
+	if (!read_options(&o, argc, argv, &status))
+		return status;
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	uv_loop_init(&plugin.loop);
+	r = start(&plugin, &o, &err);
+	if (r == 0) {
+		plugin_log("serving claims of node %s", plugin.node);
+		uv_run(&plugin.loop, UV_RUN_DEFAULT);
+	} else {
+		plugin_log("%s", err.text);
+	}
+	stop(&plugin);
+	return r < 0 ? EXIT_FAULT : 0;
+}
