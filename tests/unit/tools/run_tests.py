@@ -154,6 +154,12 @@ class Running(unittest.TestCase):
         self.assertEqual(self.summary("--suite", "unit"), (0, "1 passed, 0 failed, 0 skipped"))
         self.assertEqual(self.summary("--suite", "sim")[0], 1)
 
+    def test_what_needs_a_cluster_runs_only_when_asked_for(self):
+        self.add("plain", "exit 0", protocol="exitcode")
+        self.add("node", "exit 0", protocol="exitcode", suite=["takt:e2e"])
+        self.assertEqual(self.summary(), (0, "1 passed, 0 failed, 0 skipped"))
+        self.assertEqual(self.summary("--suite", "e2e"), (0, "1 passed, 0 failed, 0 skipped"))
+
     def test_a_plain_program_counts_as_one_check(self):
         self.add("plain", "exit 0", protocol="exitcode")
         self.add("skipped", "echo no kernel; exit 77", protocol="exitcode")
