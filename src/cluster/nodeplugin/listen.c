@@ -15,7 +15,7 @@
 
 struct peer {
 	uv_pipe_t pipe;
-	uv_check_t flush; /* runs in the turn in which a handler answered */
+	uv_idle_t flush; /* runs after a handler has answered; while it waits, the loop does not */
 	uv_write_t write;
 	struct listen *listen;
 	struct peer *next;
@@ -103,11 +103,11 @@ static void peer_flush(struct peer *p)
 		peer_close(p);
 }
 
-static void on_check(uv_check_t *check)
+static void on_idle(uv_idle_t *idle)
 {
-	struct peer *p = check->data;
+	struct peer *p = idle->data;
 
-	uv_check_stop(check);
+	uv_idle_stop(idle);
 	peer_flush(p);
 }
 
@@ -115,7 +115,7 @@ static void wake(void *user)
 {
 	struct peer *p = user;
 
-	uv_check_start(&p->flush, on_check);
+	uv_idle_start(&p->flush, on_idle);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
@@ -148,7 +148,7 @@ static void on_connection(uv_stream_t *server, int status)
 	p->pipe.data = p->flush.data = p;
 	p->open_handles = 2;
 	uv_pipe_init(server->loop, &p->pipe, 0);
-	uv_check_init(server->loop, &p->flush);
+	uv_idle_init(server->loop, &p->flush);
 	p->next = l->peers;
 	l->peers = p;
 	l->n_peers++;
