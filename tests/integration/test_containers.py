@@ -455,24 +455,28 @@ class Pinned(Case):
         super().setUp()
         self.before = Path(RT_RUNTIME).read_text()
         self.addCleanup(self.restore)
-        settled()
-        Path(RT_RUNTIME).write_text("-1")
+        self.write("-1")
         self.name = f"test-{os.getpid()}"
         self.addCleanup(remove_device, self.name)
         self.agent = Agent(self, cdi_dir=CDI_DIR).start()
         self.stage = Stage(self)
 
-    def restore(self):
+    @staticmethod
+    def write(value):
         settled()
 
         def written():
             try:
-                Path(RT_RUNTIME).write_text(self.before)
-            except OSError:  # a deadline thread that is just ending is still counted
+                Path(RT_RUNTIME).write_text(value)
+            except OSError:  # what has just ended is still counted, or was taken off twice
+                recount()
                 return False
-            return Path(RT_RUNTIME).read_text() == self.before
+            return Path(RT_RUNTIME).read_text().strip() == value.strip()
 
-        wait_for("the kernel's admission is on again", written)
+        wait_for(f"sched_rt_runtime_us is {value}", written)
+
+    def restore(self):
+        self.write(self.before)
         recount()
 
     @test
