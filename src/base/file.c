@@ -121,31 +121,51 @@ static int read_all(int fd, char *buf, size_t max, size_t *ret_len)
 	return 0;
 }
 
-int file_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len, struct err *err)
+/* fd is -1 with errno where it could not be opened. */
+static int read_whole(
+	int fd, const char *name, size_t max, char **ret, size_t *ret_len, struct err *err)
 {
-	cleanup_fd int fd =
-		openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	cleanup_free char *buf = NULL;
 	struct stat st;
-	size_t len = 0;
+	size_t size, len = 0;
 	int r;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_set_errno(err, -errno, "cannot read %s", name);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, -EINVAL, "%s is not a regular file", name);
-	if ((size_t)st.st_size > max)
+	size = st.st_size;
+	if (size > max)
 		return err_set(err, -EFBIG, "%s is longer than %zu bytes", name, max);
-	buf = malloc(max + 1);
+	buf = malloc(size + 2);
 	if (!buf)
 		return err_set_errno(err, -ENOMEM, "cannot read %s", name);
-	r = read_all(fd, buf, max, &len);
+	/* One more than its size: it may just have grown. */
+	r = read_all(fd, buf, size + 1, &len);
 	if (r < 0)
 		return err_set_errno(err, r, "cannot read %s", name);
+	if (len > size)
+		return err_set(err, -EAGAIN, "%s changed while it was read", name);
 	buf[len] = '\0';
 	*ret = TAKE(buf);
 	*ret_len = len;
 	return 0;
+}
+
+#define READ_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+
+int file_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len, struct err *err)
+{
+	cleanup_fd int fd = openat(dirfd, name, READ_FLAGS | O_NOFOLLOW);
+
+	return read_whole(fd, name, max, ret, ret_len, err);
+}
+
+int file_read_linked(const char *path, size_t max, char **ret, size_t *ret_len, struct err *err)
+{
+	cleanup_fd int fd = open(path, READ_FLAGS);
+
+	return read_whole(fd, path, max, ret, ret_len, err);
 }
 
 static bool is_temporary(const char *file, const char *prefix)

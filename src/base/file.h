@@ -22,9 +22,13 @@ int file_replace(int dirfd, const char *name, struct bytes data, mode_t mode, st
 /*
  * Reads a regular file of at most max bytes; *ret is the caller's, has a NUL behind it, and
  * changes on success only. -ENOENT: not there. -EFBIG: longer. -EINVAL: not a regular file.
+ * -ELOOP: a symbolic link. -EAGAIN: it grew meanwhile.
  */
 int file_read(
 	int dirfd, const char *name, size_t max, char **ret, size_t *ret_len, struct err *err);
+
+/* The same by a path whose links are followed: Kubernetes projects tokens through them. */
+int file_read_linked(const char *path, size_t max, char **ret, size_t *ret_len, struct err *err);
 
 /* Removes what writers of PREFIX* left behind when they were killed; returns how many. */
 int file_sweep_temporary(int dirfd, const char *prefix, struct err *err);

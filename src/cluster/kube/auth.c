@@ -5,8 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "cluster/kube/exec.h"
-#include "cluster/kube/files.h"
 
 void kube_auth_init(struct kube_auth *a, uv_loop_t *loop, const struct kube_config *config,
 	void (*ready)(void *data, int code, const struct err *why), void *data)
@@ -51,7 +51,7 @@ static int read_token_file(struct kube_auth *a, struct err *err)
 	const char *path = a->config->token_file;
 	cleanup_free char *text = NULL;
 	size_t len = 0;
-	int r = kube_file_read(path, KUBE_TOKEN_MAX_BYTES, &text, &len, err);
+	int r = file_read_linked(path, KUBE_TOKEN_MAX_BYTES, &text, &len, err);
 
 	if (r < 0)
 		return err_wrap(err, r, "the token for the API server");

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "cluster/kube/config_private.h"
-#include "cluster/kube/files.h"
 
 #define NAMESPACE_MAX_BYTES 256
 #define SCHEME "https://"
@@ -102,7 +102,7 @@ int kube_config_read(
 {
 	cleanup_free char *text = NULL;
 	size_t len = 0;
-	int r = kube_file_read(file, KUBE_CONFIG_MAX_BYTES, &text, &len, err);
+	int r = file_read_linked(file, KUBE_CONFIG_MAX_BYTES, &text, &len, err);
 
 	if (r < 0)
 		return err_wrap(err, r, "the kubeconfig");
@@ -161,7 +161,7 @@ static int read_namespace(const char *folder, struct kube_config *c, struct err 
 		path = NULL;
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	if (kube_file_read(path, NAMESPACE_MAX_BYTES, &c->namespace, &len, NULL) == 0)
+	if (file_read_linked(path, NAMESPACE_MAX_BYTES, &c->namespace, &len, NULL) == 0)
 		c->namespace[strcspn(c->namespace, "\r\n")] = '\0';
 	return 0;
 }
@@ -177,7 +177,7 @@ int kube_config_in_cluster(const char *folder, struct kube_config *ret, struct e
 	r = kube_config_of_pod(getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT"),
 		folder, &c, err);
 	if (r == 0)
-		r = kube_file_read(c.ca_file, KUBE_CONFIG_MAX_BYTES, &text, &len, err);
+		r = file_read_linked(c.ca_file, KUBE_CONFIG_MAX_BYTES, &text, &len, err);
 	if (r == 0)
 		r = read_namespace(folder, &c, err);
 	if (r < 0)

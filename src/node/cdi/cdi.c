@@ -112,7 +112,9 @@ static int spec_owner(int dirfd, const char *file, const char *name, const char 
 	size_t len = 0;
 	int r = file_read(dirfd, file, SPEC_MAX, &text, &len, NULL);
 
-	if (r < 0 && r != -ENOENT && r != -ELOOP && r != -EINVAL && r != -EFBIG && r != -ENXIO)
+	/* -EAGAIN: somebody writes to it; ours are replaced. */
+	if (r < 0 && r != -ENOENT && r != -ELOOP && r != -EINVAL && r != -EFBIG && r != -ENXIO &&
+		r != -EAGAIN)
 		return err_set_errno(err, r, "cannot read %s", file);
 	*ret = r == -ENOENT || (r == 0 && len == 0) ? OWNER_NONE : OWNER_OTHER;
 	if (r < 0)

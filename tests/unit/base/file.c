@@ -123,6 +123,14 @@ TEST(a_sweep_takes_only_the_temporary_files_of_its_prefix)
 	CHECK(faccessat(folder_fd, ".ours-2.tmp", F_OK, 0) == 0);
 }
 
+static int read_linked(const char *name, size_t max, char **ret, size_t *ret_len)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", folder_fd, name);
+	return file_read_linked(path, max, ret, ret_len, NULL);
+}
+
 TEST(only_a_regular_file_of_bounded_size_is_read)
 {
 	struct err err = ERR_NULL;
@@ -139,7 +147,13 @@ TEST(only_a_regular_file_of_bounded_size_is_read)
 	CHECK_EQ(file_read(folder_fd, "b", 4, &text, &len, NULL), -ENOENT);
 	CHECK(symlinkat("a", folder_fd, "link") == 0);
 	CHECK_EQ(file_read(folder_fd, "link", 9, &text, &len, NULL), -ELOOP);
+	CHECK_EQ(read_linked("link", 9, &text, &len), 0);
+	CHECK_TEXT(text, "12345");
+	free(text);
+	text = NULL;
+	CHECK_EQ(read_linked("link", 4, &text, &len), -EFBIG);
 	CHECK(mkfifoat(folder_fd, "fifo", 0600) == 0);
+	CHECK_EQ(read_linked("fifo", 9, &text, &len), -EINVAL);
 	CHECK_EQ(file_read(folder_fd, "fifo", 9, &text, &len, NULL), -EINVAL);
 	CHECK_EQ(file_read(folder_fd, ".", 9, &text, &len, NULL), -EINVAL);
 	CHECK(!text);
