@@ -212,6 +212,46 @@ enum api_error api_error_parse(const char *name)
 	return API_FAILED;
 }
 
+static int error_code(enum api_error e)
+{
+	static const int codes[_API_ERROR_MAX] = {
+		[API_DOES_NOT_FIT] = -ENOSPC,
+		[API_NO_SUCH_RESERVATION] = -ESRCH,
+		[API_EXISTS] = -EEXIST,
+		[API_BUSY] = -EBUSY,
+		[API_BAD_DOCUMENT] = -EINVAL,
+		[API_BAD_ARGUMENT] = -EINVAL,
+		[API_NOT_PERMITTED] = -EPERM,
+		[API_NOT_APPLICABLE] = -EOPNOTSUPP,
+		[API_FAILED] = -EIO,
+		[API_METHOD_NOT_FOUND] = -ENOSYS,
+		[API_INTERFACE_NOT_FOUND] = -ENOSYS,
+		[API_INVALID_PARAMETER] = -EINVAL,
+		[API_EXPECTED_MORE] = -EPROTO,
+	};
+
+	return e < _API_ERROR_MAX ? codes[e] : -EIO;
+}
+
+int api_reply_error(const struct api_reply *reply, struct err *err)
+{
+	const char *reason = json_string_value(json_object_get(reply->parameters, "reason"));
+	const json_t *faults = json_object_get(reply->parameters, "faults");
+	int code = error_code(api_error_parse(reply->error));
+	size_t used;
+
+	err_set(err, code, "%s", reason && *reason ? reason : reply->error);
+	for (size_t i = 0; err && i < json_array_size(faults); i++) {
+		const char *fault = json_string_value(json_array_get(faults, i));
+
+		used = strlen(err->text);
+		if (fault)
+			snprintf(err->text + used, sizeof(err->text) - used, "%s%s",
+				i ? "; " : ": ", fault);
+	}
+	return code;
+}
+
 static json_t *texts(char *const *list, size_t n)
 {
 	cleanup_json json_t *array = json_array();

@@ -82,6 +82,12 @@ const char *api_error_name(enum api_error e);
 enum api_error api_error_parse(const char *name);
 
 /*
+ * What a client makes of an error reply: a negative errno by takt_call()'s table (takt/takt.h), and
+ * the agent's reason with the mistakes of a document behind it.
+ */
+int api_reply_error(const struct api_reply *reply, struct err *err);
+
+/*
  * `name` is the one of the error's own parameter: of the reservation, the method, the interface
  * or the parameter; an error without one ignores it, and NULL is "". `reason` and `faults` go
  * into those errors that have them. -EINVAL for API_OK.

@@ -4,50 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
-int takt_error_code(enum api_error e)
-{
-	static const int codes[_API_ERROR_MAX] = {
-		[API_DOES_NOT_FIT] = -ENOSPC,
-		[API_NO_SUCH_RESERVATION] = -ESRCH,
-		[API_EXISTS] = -EEXIST,
-		[API_BUSY] = -EBUSY,
-		[API_BAD_DOCUMENT] = -EINVAL,
-		[API_BAD_ARGUMENT] = -EINVAL,
-		[API_NOT_PERMITTED] = -EPERM,
-		[API_NOT_APPLICABLE] = -EOPNOTSUPP,
-		[API_FAILED] = -EIO,
-		[API_METHOD_NOT_FOUND] = -ENOSYS,
-		[API_INTERFACE_NOT_FOUND] = -ENOSYS,
-		[API_INVALID_PARAMETER] = -EINVAL,
-		[API_EXPECTED_MORE] = -EPROTO,
-	};
-
-	return e < _API_ERROR_MAX ? codes[e] : -EIO;
-}
-
-/* The agent's reason, and the mistakes of a document behind it. */
-static void error_sentence(struct err *err, int code, const struct api_reply *reply)
-{
-	const char *reason = json_string_value(json_object_get(reply->parameters, "reason"));
-	const json_t *faults = json_object_get(reply->parameters, "faults");
-	size_t used;
-
-	err_set(err, code, "%s", reason && *reason ? reason : reply->error);
-	for (size_t i = 0; i < json_array_size(faults); i++) {
-		const char *fault = json_string_value(json_array_get(faults, i));
-
-		used = strlen(err->text);
-		if (fault)
-			snprintf(err->text + used, sizeof(err->text) - used, "%s%s",
-				i ? "; " : ": ", fault);
-	}
-}
-
 static int refused(struct takt *t, const struct api_reply *reply)
 {
-	int code = takt_error_code(api_error_parse(reply->error));
+	int code = api_reply_error(reply, &t->err);
 
-	error_sentence(&t->err, code, reply);
 	memcpy(t->error_name, reply->error, sizeof(t->error_name));
 	return code;
 }

@@ -22,6 +22,3 @@ void takt_begin(struct takt *t);
 
 /* One call and its only reply, whose parameters *ret are a new reference; ret may be NULL. */
 int takt_exchange(struct takt *t, const char *method, json_t *parameters, json_t **ret);
-
-/* What the agent refuses as a negative errno; the table is takt_call()'s. */
-int takt_error_code(enum api_error e);
