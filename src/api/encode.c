@@ -41,6 +41,16 @@ static uint64_t request_ppm(const struct resv_request *q)
 	return (uint64_t)((scaled + q->dl.period_ns - 1) / q->dl.period_ns);
 }
 
+static json_t *texts_encode(const char *const *texts, size_t n)
+{
+	cleanup_json json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		if (json_array_append_new(array, api_json_text(texts[i])) < 0)
+			return NULL;
+	return TAKE(array);
+}
+
 static int set_request(json_t *object, const struct resv_request *q)
 {
 	json_t *numbers = json_pack("{s:I, s:I, s:I, s:I, s:I}", "runtimeNs",
@@ -70,6 +80,8 @@ json_t *api_reservation_encode(const struct resv_info *info)
 	bad |= set_text(object, "reason", info->reason ? info->reason : "");
 	bad |= set_text(object, "container", info->container);
 	bad |= set_text(object, "cgroup", info->cgroup);
+	bad |= json_object_set_new(
+		object, "containers", texts_encode(info->containers, info->n_containers));
 	bad |= json_object_set_new(
 		object, "threads", threads_encode(info->threads, info->n_threads));
 	bad |= set_text(object, "trouble", info->trouble);

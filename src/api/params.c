@@ -123,28 +123,77 @@ int api_threads_decode(const json_t *p, struct api_threads *ret, struct err *err
 	return 0;
 }
 
-int api_name_decode(const json_t *p, bool required, const char **ret, struct err *err)
+static int flag_get(const json_t *p, const char *key, bool *ret, struct err *err)
+{
+	const json_t *value = get(p, key);
+
+	if (value && !json_is_boolean(value))
+		return err_set(err, -EINVAL, "%s: not true or false", key);
+	*ret = json_is_true(value);
+	return 0;
+}
+
+int api_name_decode(const json_t *p, const char **ret, struct err *err)
 {
 	static const char *const names[] = { "name", NULL };
 	int r = names_check(p, names, err);
 
-	return r < 0 ? r : name_get(p, required, ret, err);
+	return r < 0 ? r : name_get(p, true, ret, err);
 }
 
 int api_reserve_decode(const json_t *p, struct api_reserve *ret, struct err *err)
 {
-	static const char *const names[] = { "document", "transient", NULL };
-	const json_t *document = json_object_get(p, "document");
-	const json_t *transient = json_object_get(p, "transient");
+	static const char *const names[] = { "document", "transient", "shareable", NULL };
+	struct api_reserve a = { .document = json_object_get(p, "document") };
 	int r = names_check(p, names, err);
 
 	if (r < 0)
 		return r;
-	if (!json_is_object(document))
+	if (!json_is_object(a.document))
 		return err_set(err, -EINVAL, "document: missing, or not an object");
-	if (transient && !json_is_boolean(transient))
-		return err_set(err, -EINVAL, "transient: not true or false");
-	*ret = (struct api_reserve){ document, json_is_true(transient) };
+	r = flag_get(p, "transient", &a.transient, err);
+	if (r == 0)
+		r = flag_get(p, "shareable", &a.shareable, err);
+	if (r < 0)
+		return r;
+	*ret = a;
+	return 0;
+}
+
+int api_list_decode(const json_t *p, struct api_list *ret, struct err *err)
+{
+	static const char *const names[] = { "name", "prefix", NULL };
+	const json_t *prefix = get(p, "prefix");
+	struct api_list a = { 0 };
+	int r = names_check(p, names, err);
+
+	if (r == 0)
+		r = name_get(p, false, &a.name, err);
+	if (r < 0)
+		return r;
+	if (prefix && (!json_is_string(prefix) || json_string_length(prefix) > RESV_NAME_MAX))
+		return err_set(
+			err, -EINVAL, "prefix: not a text of at most %d bytes", RESV_NAME_MAX);
+	a.prefix = json_string_value(prefix);
+	if (a.prefix && a.name)
+		return err_set(err, -EINVAL, "prefix: give a name or a prefix, not both");
+	*ret = a;
+	return 0;
+}
+
+int api_release_decode(const json_t *p, struct api_release *ret, struct err *err)
+{
+	static const char *const names[] = { "name", "unheld", NULL };
+	struct api_release a = { 0 };
+	int r = names_check(p, names, err);
+
+	if (r == 0)
+		r = name_get(p, true, &a.name, err);
+	if (r == 0)
+		r = flag_get(p, "unheld", &a.unheld, err);
+	if (r < 0)
+		return r;
+	*ret = a;
 	return 0;
 }
 

@@ -35,16 +35,31 @@ struct api_threads {
 
 int api_threads_decode(const json_t *p, struct api_threads *ret, struct err *err);
 
-/* Release, History (required), List (not: *ret may become NULL). */
-int api_name_decode(const json_t *p, bool required, const char **ret, struct err *err);
+/* History (required). */
+int api_name_decode(const json_t *p, const char **ret, struct err *err);
 
 /* Reserve. */
 struct api_reserve {
 	const json_t *document; /* an object, for document_from_json() */
-	bool transient; /* false where it is absent */
+	bool transient, shareable; /* false where they are absent */
 };
 
 int api_reserve_decode(const json_t *p, struct api_reserve *ret, struct err *err);
+
+/* List. */
+struct api_list {
+	const char *name, *prefix; /* NULL: none given; not both are */
+};
+
+int api_list_decode(const json_t *p, struct api_list *ret, struct err *err);
+
+/* Release. */
+struct api_release {
+	const char *name;
+	bool unheld; /* false where it is absent */
+};
+
+int api_release_decode(const json_t *p, struct api_release *ret, struct err *err);
 
 /* Node, Watch: they have none. */
 int api_nothing_decode(const json_t *p, struct err *err);

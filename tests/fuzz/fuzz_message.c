@@ -13,14 +13,20 @@ static void parameters_of(const json_t *p)
 	struct api_bind bind;
 	struct api_threads threads;
 	struct api_reserve reserve;
+	struct api_release release;
+	struct api_list list;
 	const char *name;
 
 	if (api_bind_decode(p, &bind, NULL) == 0)
 		FUZZ_CHECK(bind.pid > 0 && bind.name);
 	if (api_threads_decode(p, &threads, NULL) == 0)
 		FUZZ_CHECK(threads.n >= 1 && threads.n <= API_TIDS_MAX);
-	if (api_name_decode(p, true, &name, NULL) == 0)
+	if (api_name_decode(p, &name, NULL) == 0)
 		FUZZ_CHECK(name != NULL);
+	if (api_release_decode(p, &release, NULL) == 0)
+		FUZZ_CHECK(release.name != NULL);
+	if (api_list_decode(p, &list, NULL) == 0)
+		FUZZ_CHECK(!list.name || !list.prefix);
 	if (api_reserve_decode(p, &reserve, NULL) == 0)
 		FUZZ_CHECK(json_is_object(reserve.document));
 	api_nothing_decode(p, NULL);

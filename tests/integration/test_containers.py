@@ -166,6 +166,78 @@ class FailsClosed(Containers):
         pid = winner.pid()
         wait_for("the other one is under it", lambda: is_on(pid))
 
+    def reserve_shareable(self, cores=1, **spec):
+        document = {
+            "apiVersion": "rt.takt.dev/v1alpha1",
+            "kind": "Reservation",
+            "metadata": {"name": self.name},
+            "spec": {"runtime": "2ms", "period": "100ms", "cores": cores, **spec},
+        }
+        self.agent.call("Reserve", document=document, shareable=True)
+
+    @test
+    def two_containers_share_the_servers_of_a_shareable_one_first_come_first_served(self):
+        self.reserve_shareable(cores=2)
+        first, second = self.start(), self.start()
+        self.expect_on(first)
+        self.expect_on(second)
+        resv = self.agent.reservations()[self.name]
+        self.assertEqual(len(resv["containers"]), 2)
+        self.assertEqual(resv["container"], resv["containers"][0])
+        third = self.start()
+        self.assertEqual(len(self.agent.reservations()[self.name]["containers"]), 3)
+        self.assertFalse(is_on(third.pid), "two servers, and three hold them")
+        first.container.end()
+        self.expect_on(third)
+        self.assertTrue(is_on(second.pid))
+        second.container.end()
+        third.container.end()
+        self.expect_state("held")
+        self.expect_on(self.start())
+
+    @test
+    def containers_that_share_a_reservation_and_start_at_the_same_time_all_get_it(self):
+        self.reserve_shareable(cores=3)
+        options = self.stage.options(self.name)
+        boxes = [Container(self, ["sleep", "30"], options) for _ in range(3)]
+        for box in boxes:
+            pid = box.pid()
+            wait_for("it is under it", lambda pid=pid: is_on(pid))
+
+    @test
+    def containers_that_share_a_reservation_keep_it_when_the_agent_is_killed(self):
+        self.reserve_shareable(cores=2)
+        first, second = self.start(), self.start()
+        self.expect_on(first)
+        self.expect_on(second)
+        self.agent.kill9()
+        self.assertTrue(is_on(first.pid) and is_on(second.pid))
+        self.agent.start()
+        self.assertEqual(len(self.agent.reservations()[self.name]["containers"]), 2)
+        self.assertTrue(is_on(first.pid) and is_on(second.pid))
+        self.agent.stop()
+        first.container.end()
+        self.agent.start()
+        wait_for(
+            "one is left",
+            lambda: len(self.agent.reservations()[self.name]["containers"]) == 1,
+        )
+        self.assertTrue(is_on(second.pid))
+
+    @test
+    def a_reservation_that_somebody_holds_is_not_released_as_unheld(self):
+        self.reserve()
+        puppet = self.start()
+        self.expect_on(puppet)
+        with self.assertRaises(TaktError) as refused:
+            self.agent.call("Release", name=self.name, unheld=True)
+        self.assertEqual(refused.exception.name, "Busy")
+        self.assertTrue(is_on(puppet.pid))
+        puppet.container.end()
+        self.expect_state("held")
+        self.agent.call("Release", name=self.name, unheld=True)
+        self.assertEqual(self.agent.reservations(), {})
+
     @test(needs=[two_cpus])
     def no_container_with_a_narrow_cpuset_starts(self):
         self.reserve()
@@ -269,9 +341,12 @@ class Restarts(Containers):
                 shutil.copy(file, folder)
             with contextlib.closing(sqlite3.connect(f"{folder}/takt.db")) as store:
                 found = store.execute(
-                    "SELECT container FROM reservation WHERE name = ?", (self.name,)
+                    "SELECT container FROM binding JOIN reservation r ON r.id = reservation"
+                    " WHERE r.name = ?",
+                    (self.name,),
                 )
-                return found.fetchone()[0]
+                row = found.fetchone()
+                return row and row[0]
 
     def keeps_through(self, leave):
         """A running container keeps its reservation all the time while the agent is restarted."""

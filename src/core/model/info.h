@@ -25,6 +25,8 @@ struct resv_info {
 	const char *container; /* NULL: none; so the next two */
 	const char *cgroup;
 	const char *trouble;
+	const char *const *containers; /* all that hold it */
+	size_t n_containers;
 	const struct resv_thread *threads;
 	size_t n_threads;
 };

@@ -7,6 +7,8 @@ bool plan_wants(const struct resv_request *r, const struct plan_thread *t)
 {
 	if (t->by_hand)
 		return true;
+	if (t->waits)
+		return false;
 	switch (r->threads) {
 	case THREADS_MAIN:
 		return t->main;

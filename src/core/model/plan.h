@@ -17,6 +17,7 @@ struct plan_thread {
 	bool main; /* leads the container's first process */
 	bool by_hand; /* somebody asked for this thread */
 	bool on; /* the kernel says that it is under the reservation */
+	bool waits; /* no rule holds for it: its container's program has not begun */
 };
 
 enum plan_kind {

@@ -67,6 +67,8 @@ struct agent {
 	bw_t holder_wish; /* more than what is held: somebody took it, or it is not free yet */
 	uv_timer_t retry; /* runs only while something could not be done */
 	unsigned retry_ms;
+	struct door_call *later; /* Binds that wait for another one to be written down */
+	uv_timer_t later_timer;
 	uv_timer_t flagged; /* runs only while a promise has `flagged` threads */
 
 	struct event_source *events;
@@ -103,25 +105,28 @@ void enforce_threads(struct agent *a, struct promise *p);
 bool enforce_finds_on(struct agent *a, struct promise *p, pid_t pid);
 /* One thread gives back; it is forgotten whether or not it still lives. */
 void enforce_forget(struct agent *a, struct promise *p, size_t index);
+/* Those of one binding give back. */
+void enforce_stop_binding(struct agent *a, struct promise *p, const struct binding *b);
 /* All threads give back. */
 void enforce_stop(struct agent *a, struct promise *p);
-/* Prepares the kernel for the promise's binding. -ENOTSUP: not on this machine, or not this one. */
-int enforce_bind(struct agent *a, struct promise *p, struct err *err);
-void enforce_unbind(struct agent *a, struct promise *p);
+/* Prepares the kernel for one binding. -ENOTSUP: not on this machine, or not this one. */
+int enforce_bind(
+	struct agent *a, const struct promise *p, const struct binding *b, struct err *err);
+void enforce_unbind(struct agent *a, const struct promise *p, const struct binding *b);
 void enforce_start_retry(struct agent *a);
 
 /* follow.c: threads and processes of containers. */
 void follow_init(struct agent *a);
 /* Wants the kernel's events exactly while a promise is held by somebody. */
 void follow_listen(struct agent *a);
-/* Finds every process of the promise's container again; true: there is at least one. */
-bool follow_find(struct agent *a, struct promise *p);
+/* Finds every process of that container again; true: there is at least one. */
+bool follow_find(struct agent *a, struct promise *p, struct binding *b);
 /* The process runs in what holds the promise of that name. */
 bool follow_is_member(struct agent *a, const char *name, pid_t pid);
 /* Threads by hand came or went: without any left, what only they held is free. */
 void follow_attached(struct agent *a, struct promise *p);
-/* The container is gone: the promise is free for the next. */
-void follow_unbind(struct agent *a, struct promise *p);
+/* The container is gone: with the last one the promise is free for the next. */
+void follow_unbind(struct agent *a, struct promise *p, struct binding *b);
 
 /* ceiling.c: what the kernel grants, and what other programs have of it. */
 

@@ -92,7 +92,7 @@ static bool may_attach(struct agent *a, struct door_call *call, const struct nam
 		struct task *task = tasks_find(&a->tasks, t->threads[i].pid);
 
 		new += !promise_thread(p, t->threads[i].tid);
-		if ((p->binding && !p->binding->by_attach && (!task || task->promise != p)) ||
+		if ((p->bindings && !promise_by_attach(p) && (!task || task->promise != p)) ||
 			(task && task->promise != p)) {
 			snprintf(text, sizeof(text),
 				"thread %d does not belong to the container that holds it",
@@ -140,7 +140,7 @@ static void answer_attached(struct agent *a, struct door_call *call, struct prom
 {
 	follow_attached(a, p);
 	fault_point("attach.reply");
-	if (!p->binding)
+	if (!p->bindings)
 		door_error(call, API_NOT_APPLICABLE, p->request.name, "its threads have ended");
 	else if (p->trouble[0])
 		door_error(call, API_NOT_APPLICABLE, p->request.name, p->trouble);
@@ -153,8 +153,9 @@ static void attached(struct agent *a, struct commit *c, int r)
 	struct door_call *call = c->context;
 	struct promise *p = promises_find(&a->promises, c->name);
 
-	if (r == 0 && p && p->binding && p->state != RESV_DRAINING) {
-		tasks_add(&a->tasks, p, c->pid);
+	if (r == 0 && p && p->bindings && p->state != RESV_DRAINING) {
+		/* A process that is known keeps the binding that it has. */
+		tasks_add(&a->tasks, p, p->bindings, c->pid);
 		add_by_hand(a, p, c->pid, c->thread.tid, c->thread.start);
 	}
 	if (!call)
@@ -163,7 +164,7 @@ static void attached(struct agent *a, struct commit *c, int r)
 		p->settled = true;
 	if (r < 0)
 		door_error(call, API_FAILED, c->name, c->err.text);
-	else if (!p || !p->binding)
+	else if (!p || !p->bindings)
 		door_error(call, API_NOT_APPLICABLE, c->name, "its processes have ended");
 	else
 		answer_attached(a, call, p);
@@ -204,8 +205,8 @@ static void attach_tied(struct agent *a, struct commit *c, int r)
 {
 	struct promise *p = promises_find(&a->promises, c->name);
 
-	if (r < 0 && p->binding)
-		bind_undo(a, p);
+	if (r < 0 && p->bindings)
+		bind_undo(a, p, p->bindings);
 }
 
 /* A reservation that nobody holds is bound to the process of the first thread. */
@@ -215,7 +216,7 @@ static int tie_to_process(struct agent *a, const struct named_threads *t, struct
 	struct binding *b;
 	int r;
 
-	if (t->promise->binding)
+	if (t->promise->bindings)
 		return 0;
 	r = bind_create(&b, &asked, err);
 	if (r < 0)
@@ -246,7 +247,7 @@ static void detached(struct agent *a, struct commit *c, int r)
 	struct promise *p = promises_find(&a->promises, c->name);
 
 	/* Still on disk, so it still is under it. */
-	if (r < 0 && p->binding)
+	if (r < 0 && p->bindings)
 		add_by_hand(a, p, c->pid, c->thread.tid, c->thread.start);
 	if (!call)
 		return;

@@ -16,6 +16,8 @@
 #include "node/kernel/sched.h"
 #include "node/monitor/proc.h"
 
+#define LATER_MS 1 /* about what a row takes to be written */
+
 void bind_check_running(struct binding *b)
 {
 	uint64_t program;
@@ -24,12 +26,12 @@ void bind_check_running(struct binding *b)
 		b->running = true;
 }
 
-int bind_prepare(struct agent *a, struct promise *p, struct err *err)
+int bind_prepare(struct agent *a, struct promise *p, struct binding *b, struct err *err)
 {
-	int r = enforce_bind(a, p, err);
+	int r = enforce_bind(a, p, b, err);
 
 	fault_point("bind.prepared");
-	if (r == 0)
+	if (r == 0 && !p->listener)
 		r = door_listen_own(a, p, err);
 	fault_point("bind.listening");
 	return r;
@@ -70,19 +72,24 @@ int bind_create(struct binding **ret, const struct api_bind *asked, struct err *
 	return 0;
 }
 
-void bind_undo(struct agent *a, struct promise *p)
+void bind_end(struct agent *a, struct promise *p, struct binding *b)
 {
-	struct binding *b = p->binding;
-
-	enforce_unbind(a, p);
-	door_unlisten(b->listener);
-	while (b->tasks)
-		tasks_remove(&a->tasks, b->tasks);
-	p->binding = NULL;
+	enforce_unbind(a, p, b);
+	tasks_remove_all(&a->tasks, b);
+	promise_remove_binding(p, b);
 	binding_destroy(b);
+	if (p->bindings)
+		return;
+	door_unlisten(TAKE(p->listener));
 	follow_listen(a);
 	if (p->state != RESV_HELD)
 		promise_event(p, RESV_EV_UNBIND);
+}
+
+/* No thread of it is under the promise: those come when it is written down. */
+void bind_undo(struct agent *a, struct promise *p, struct binding *b)
+{
+	bind_end(a, p, b);
 }
 
 static void bound(struct agent *a, struct commit *c, int r)
@@ -91,10 +98,12 @@ static void bound(struct agent *a, struct commit *c, int r)
 	struct promise *p = promises_find(&a->promises, c->name);
 	struct change change = { agent_now_ms(), c->name, change_name(CHANGE_BOUND), c->why };
 
+	struct binding *b = promise_binding(p, c->binding.pid, c->binding.pid_start);
+
 	p->settled = true;
 	if (r < 0) {
-		if (p->binding)
-			bind_undo(a, p);
+		if (b)
+			bind_undo(a, p, b);
 		intake_expire(a, p);
 		door_error(call, API_FAILED, c->name, c->err.text);
 		return;
@@ -102,15 +111,14 @@ static void bound(struct agent *a, struct commit *c, int r)
 	agent_announce(a, &change);
 	enforce_threads(a, p); /* its program may have begun meanwhile */
 	fault_point("bind.reply");
-	if (p->binding)
+	if (promise_binding(p, c->binding.pid, c->binding.pid_start))
 		calls_reply_reservation(call, p);
 	else
 		door_error(call, API_NOT_APPLICABLE, c->name, "the process ended meanwhile");
 }
 
-static struct commit *bind_commit(struct agent *a, const struct promise *p)
+static struct commit *bind_commit(struct agent *a, const struct promise *p, const struct binding *b)
 {
-	const struct binding *b = p->binding;
 	struct commit *c = commit_create(a, COMMIT_BIND, p->request.name);
 
 	if (!c)
@@ -141,22 +149,23 @@ int bind_tie(struct agent *a, struct promise *p, struct binding *b, commit_done_
 	struct commit *c;
 	int r;
 
-	p->binding = b;
+	promise_add_binding(p, b);
 	follow_listen(a);
-	r = tasks_add(&a->tasks, p, b->pid);
+	r = tasks_add(&a->tasks, p, b, b->pid);
 	if (r == -EBUSY)
 		r = err_set(err, -EBUSY, "process %d holds another reservation already", b->pid);
 	else if (r < 0)
 		r = err_set(err, r, "process %d is not there", b->pid);
 	if (r == 0)
-		r = bind_prepare(a, p, err);
-	c = r == 0 ? bind_commit(a, p) : NULL;
+		r = bind_prepare(a, p, b, err);
+	c = r == 0 ? bind_commit(a, p, b) : NULL;
 	if (!c) {
-		bind_undo(a, p);
+		bind_undo(a, p, b);
 		return r < 0 ? r : err_set(err, -ENOMEM, "taktd is out of memory");
 	}
 	sched_set_reset_on_fork(b->pid);
-	promise_event(p, RESV_EV_BIND);
+	if (p->state == RESV_HELD)
+		promise_event(p, RESV_EV_BIND);
 	p->settled = false;
 	fault_point("bind.tied");
 	c->done = done;
@@ -167,7 +176,7 @@ int bind_tie(struct agent *a, struct promise *p, struct binding *b, commit_done_
 
 void bind_refuse_held(struct door_call *call, const struct promise *p)
 {
-	const struct binding *b = p->binding;
+	const struct binding *b = p->bindings;
 	char text[PROMISE_REASON_MAX];
 
 	if (p->state == RESV_DRAINING)
@@ -188,11 +197,55 @@ enum api_error bind_error(int code)
 	return code == -EBUSY ? API_BUSY : code == -ENOMEM ? API_FAILED : API_NOT_APPLICABLE;
 }
 
+/* A group has its share in the container's own cgroup: two of them would have it twice. */
+static bool is_free(const struct promise *p)
+{
+	if (!p->settled || p->state == RESV_DRAINING)
+		return false;
+	return !p->bindings ||
+	       (p->shareable && !promise_by_attach(p) && p->placement != PLACEMENT_GROUP);
+}
+
+/* Containers that share a reservation start at the same time: they wait for each other. */
+static void on_later(uv_timer_t *timer)
+{
+	struct agent *a = container_of(timer, struct agent, later_timer);
+	struct door_call *call = TAKE(a->later), *next;
+
+	for (; call; call = next) {
+		next = call->next;
+		call->next = NULL;
+		call_bind(a, call);
+	}
+}
+
+static void bind_later(struct agent *a, struct door_call *call)
+{
+	struct door_call **at = &a->later;
+
+	while (*at)
+		at = &(*at)->next;
+	*at = call;
+	if (!uv_is_active((uv_handle_t *)&a->later_timer))
+		uv_timer_start(&a->later_timer, on_later, LATER_MS, 0);
+}
+
+void bind_stop(struct agent *a)
+{
+	struct door_call *call = TAKE(a->later), *next;
+
+	for (; call; call = next) {
+		next = call->next;
+		door_error(call, API_FAILED, NULL, "taktd is ending: ask again");
+	}
+}
+
 void call_bind(struct agent *a, struct door_call *call)
 {
 	struct api_bind asked;
-	struct binding *b = NULL;
+	struct binding *b;
 	struct err err = ERR_NULL;
+	struct proc_stat s;
 	struct promise *p;
 	int r;
 
@@ -204,12 +257,16 @@ void call_bind(struct agent *a, struct door_call *call)
 	if (!p)
 		return;
 	/* The same again: an answer was lost. */
-	if (p->settled && p->binding && p->binding->pid == asked.pid &&
-		!proc_gone(asked.pid, p->binding->start)) {
+	if (p->settled && proc_stat(asked.pid, &s) == 0 && promise_binding(p, asked.pid, s.start) &&
+		!proc_gone(asked.pid, s.start)) {
 		calls_reply_reservation(call, p);
 		return;
 	}
-	if (!p->settled || p->state != RESV_HELD) {
+	if (p->shareable && !p->settled && p->state != RESV_DRAINING) {
+		bind_later(a, call);
+		return;
+	}
+	if (!is_free(p)) {
 		bind_refuse_held(call, p);
 		return;
 	}

@@ -11,21 +11,27 @@
 /* Its first process has begun another program since it was bound: its own. */
 void bind_check_running(struct binding *b);
 
-/* Prepares the kernel and the own socket for a binding that is set; undone by follow_unbind(). */
-int bind_prepare(struct agent *a, struct promise *p, struct err *err);
+/* Prepares the kernel and the own socket for one of its bindings; undone by follow_unbind(). */
+int bind_prepare(struct agent *a, struct promise *p, struct binding *b, struct err *err);
 
 /* Looks the process up. -ESRCH: it is not there. */
 int bind_create(struct binding **ret, const struct api_bind *asked, struct err *err);
 
 /*
- * Ties `b`, which it takes over, to a promise that nobody holds, and begins to write it down; then
- * `done`. On an error the promise is free as before.
+ * Ties `b`, which it takes over, to a promise that is free for it, and begins to write it down; then
+ * `done`. On an error the promise is as before.
  */
 int bind_tie(struct agent *a, struct promise *p, struct binding *b, commit_done_fn *done,
 	void *context, struct err *err);
 
 /* Takes a binding back that was not written down. */
-void bind_undo(struct agent *a, struct promise *p);
+void bind_undo(struct agent *a, struct promise *p, struct binding *b);
+
+/* The binding is not there any more; with the last one go the own socket and the state. */
+void bind_end(struct agent *a, struct promise *p, struct binding *b);
+
+/* Refuses those that wait: taktd is ending. */
+void bind_stop(struct agent *a);
 
 /* Answers that something else has it. */
 void bind_refuse_held(struct door_call *call, const struct promise *p);

@@ -27,8 +27,8 @@ struct resv_info calls_info(
 		.placement = p->placement,
 		.test = p->test,
 		.reason = p->reason,
-		.container = p->binding ? p->binding->container : NULL,
-		.cgroup = p->binding ? p->binding->cgroup : NULL,
+		.container = p->bindings ? p->bindings->container : NULL,
+		.cgroup = p->bindings ? p->bindings->cgroup : NULL,
 		.trouble = p->trouble[0] ? p->trouble : NULL,
 		.threads = threads,
 	};
@@ -50,11 +50,20 @@ struct resv_info calls_info(
 json_t *calls_encode(const struct agent *a, const struct promise *p)
 {
 	cleanup_free struct resv_thread *threads = calloc(p->request.cores, sizeof(*threads));
+	cleanup_free const char **containers = NULL;
 	struct resv_info info;
+	size_t n = 0;
 
-	if (!threads)
+	for (const struct binding *b = p->bindings; b; b = b->next)
+		n++;
+	containers = calloc(n + 1, sizeof(*containers));
+	if (!threads || !containers)
 		return NULL;
 	info = calls_info(a, p, threads);
+	info.containers = containers;
+	for (const struct binding *b = p->bindings; b; b = b->next)
+		if (b->container)
+			containers[info.n_containers++] = b->container;
 	return api_reservation_encode(&info);
 }
 
@@ -73,17 +82,26 @@ struct promise *calls_find(struct door_call *call, const char *name)
 	return p;
 }
 
+static bool is_asked(const struct promise *p, const char *name, const char *prefix)
+{
+	if (prefix)
+		return strncmp(p->request.name, prefix, strlen(prefix)) == 0;
+	return !name || strcmp(p->request.name, name) == 0;
+}
+
 static void call_list(struct agent *a, struct door_call *call)
 {
 	cleanup_json json_t *list = json_array();
 	struct err err = ERR_NULL;
+	struct api_list asked;
 	const char *name;
 
-	if (api_name_decode(call->message.parameters, false, &name, &err) < 0) {
+	if (api_list_decode(call->message.parameters, &asked, &err) < 0) {
 		door_error(call, API_BAD_ARGUMENT, NULL, err.text);
 		return;
 	}
-	if (call->own[0] && name && strcmp(name, call->own) != 0) {
+	name = asked.name;
+	if (call->own[0] && (asked.prefix || (name && strcmp(name, call->own) != 0))) {
 		door_error(call, API_NOT_PERMITTED, NULL,
 			"this socket tells of its own reservation only");
 		return;
@@ -93,7 +111,7 @@ static void call_list(struct agent *a, struct door_call *call)
 	if (name && !calls_find(call, name))
 		return;
 	for (const struct promise *p = a->promises.first; p; p = p->next)
-		if (!name || strcmp(p->request.name, name) == 0)
+		if (is_asked(p, name, asked.prefix))
 			json_array_append_new(list, calls_encode(a, p));
 	door_reply(call, json_pack("{s:O}", "reservations", list));
 }
@@ -144,7 +162,7 @@ static void call_history(struct agent *a, struct door_call *call)
 	struct commit *c;
 	const char *name;
 
-	if (api_name_decode(call->message.parameters, true, &name, &err) < 0) {
+	if (api_name_decode(call->message.parameters, &name, &err) < 0) {
 		door_error(call, API_BAD_ARGUMENT, NULL, err.text);
 		return;
 	}

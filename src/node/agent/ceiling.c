@@ -47,7 +47,7 @@ static bool is_ours(const struct agent *a, pid_t pid, pid_t tid)
 	if (t)
 		return promise_thread(t->promise, tid) != NULL;
 	for (const struct promise *p = a->promises.first; p; p = p->next)
-		if (p->binding && p->binding->by_attach && promise_thread(p, tid))
+		if (promise_by_attach(p) && promise_thread(p, tid))
 			return true;
 	return false;
 }

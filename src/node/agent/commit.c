@@ -122,7 +122,7 @@ static int work(struct commit *c)
 	case COMMIT_BIND:
 		return store_bind(s, c->name, &c->binding, row, &c->err);
 	case COMMIT_UNBIND:
-		return store_unbind(s, c->name, row, &c->err);
+		return store_unbind(s, c->name, c->binding.pid, c->binding.pid_start, row, &c->err);
 	case COMMIT_ATTACH:
 		return store_attach(s, c->name, c->thread.tid, c->thread.start, row, &c->err);
 	case COMMIT_DETACH:

@@ -117,7 +117,7 @@ int door_listen_own(struct agent *a, struct promise *p, struct err *err)
 	/* Whoever sees the folder is inside the container, whatever user it runs as there. */
 	snprintf(path, sizeof(path), "%s/takt.sock", folder);
 	chmod(path, 0666);
-	p->binding->listener = l;
+	p->listener = l;
 	return 0;
 }
 

@@ -34,7 +34,7 @@ int door_open(struct agent *a, struct door **ret, struct err *err);
 void door_close(struct door *d);
 void door_free(struct door *d);
 
-/* The own socket of the promise's binding. */
+/* The own socket of the promise, for all that hold it. */
 int door_listen_own(struct agent *a, struct promise *p, struct err *err);
 void door_unlisten(struct listener *l); /* accepts NULL */
 

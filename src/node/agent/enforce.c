@@ -36,22 +36,20 @@ static bool carries(const struct agent *a, const struct promise *p)
 	return k && k->ops->thread_carries;
 }
 
-int enforce_bind(struct agent *a, struct promise *p, struct err *err)
+int enforce_bind(struct agent *a, const struct promise *p, const struct binding *b, struct err *err)
 {
 	struct kern *k = kern_of(a, p);
-	struct kern_container c = { p->binding->pid, p->binding->cgroup, p->request.dl,
-		p->request.cores, p->cpus };
+	struct kern_container c = { b->pid, b->cgroup, p->request.dl, p->request.cores, p->cpus };
 
 	if (!k || p->n_admitted == 0)
 		return err_set(err, -ENOTSUP, "%s", p->trouble);
 	return k->ops->bind(k, &c, err);
 }
 
-void enforce_unbind(struct agent *a, struct promise *p)
+void enforce_unbind(struct agent *a, const struct promise *p, const struct binding *b)
 {
 	struct kern *k = kern_of(a, p);
-	struct kern_container c = { p->binding->pid, p->binding->cgroup, p->request.dl,
-		p->request.cores, p->cpus };
+	struct kern_container c = { b->pid, b->cgroup, p->request.dl, p->request.cores, p->cpus };
 
 	if (k)
 		k->ops->unbind(k, &c);
@@ -99,7 +97,7 @@ static void retry(uv_timer_t *timer)
 
 	a->retry_ms = 0;
 	for (struct promise *p = a->promises.first; p; p = p->next)
-		if (p->trouble[0] && p->binding)
+		if (p->trouble[0] && p->bindings)
 			enforce_threads(a, p);
 	enforce_hold(a);
 	if (a->retry_ms) {
@@ -228,6 +226,16 @@ void enforce_forget(struct agent *a, struct promise *p, size_t index)
 	announce_thread(a, p, CHANGE_THREAD_OFF, t.tid);
 }
 
+void enforce_stop_binding(struct agent *a, struct promise *p, const struct binding *b)
+{
+	for (unsigned i = p->n_threads; i-- > 0;) {
+		const struct task *t = tasks_find(&a->tasks, p->threads[i].pid);
+
+		if (!t || t->binding == b)
+			enforce_forget(a, p, i);
+	}
+}
+
 void enforce_stop(struct agent *a, struct promise *p)
 {
 	while (p->n_threads > 0)
@@ -235,10 +243,11 @@ void enforce_stop(struct agent *a, struct promise *p)
 	set_trouble(a, p, "");
 }
 
-/* The candidates for the plan: threads of all processes of the binding, and those by hand. */
+/* The candidates for the plan: threads of all processes of the bindings, and those by hand. */
 struct candidates {
 	struct agent *agent;
 	struct promise *promise;
+	const struct binding *binding; /* whose they are */
 	struct plan_thread *threads;
 	pid_t *pids;
 	size_t n, capacity;
@@ -329,7 +338,7 @@ bool enforce_finds_on(struct agent *a, struct promise *p, pid_t pid)
 static int add_candidate(void *context, pid_t tid)
 {
 	struct candidates *c = context;
-	const struct binding *b = c->promise->binding;
+	const struct binding *b = c->binding;
 	struct promise_thread *known = promise_thread(c->promise, tid);
 	struct plan_thread *t;
 	struct proc_stat s;
@@ -344,18 +353,19 @@ static int add_candidate(void *context, pid_t tid)
 		.main = tid == c->pid && c->pid == b->pid && b->running,
 		.by_hand = known && known->by_hand,
 		.on = is_on(c, &s),
+		.waits = !b->running || b->by_attach,
 	};
 	memcpy(t->name, s.comm, sizeof(t->name));
 	c->pids[c->n++] = c->pid;
 	return 0;
 }
 
-static void collect(struct candidates *c)
+static void collect_binding(struct candidates *c, const struct binding *b)
 {
 	const struct promise *p = c->promise;
-	const struct binding *b = p->binding;
 	bool rule = b->running && !b->by_attach;
 
+	c->binding = b;
 	for (const struct task *t = b->tasks; t; t = t->next) {
 		c->pid = t->pid;
 		if (rule && p->request.threads == THREADS_MAIN) {
@@ -365,6 +375,14 @@ static void collect(struct candidates *c)
 			proc_each_thread(t->pid, add_candidate, c);
 		}
 	}
+}
+
+static void collect(struct candidates *c)
+{
+	const struct promise *p = c->promise;
+
+	for (const struct binding *b = p->bindings; b; b = b->next)
+		collect_binding(c, b);
 	/* Those by hand that are not among them yet. */
 	for (unsigned i = 0; i < p->n_threads; i++) {
 		bool there = false;
@@ -372,6 +390,7 @@ static void collect(struct candidates *c)
 		for (size_t k = 0; k < c->n; k++)
 			there |= c->threads[k].tid == p->threads[i].tid;
 		c->pid = p->threads[i].pid;
+		c->binding = p->bindings;
 		if (!there)
 			add_candidate(c, p->threads[i].tid);
 	}
@@ -460,21 +479,18 @@ static int step_on(struct agent *a, struct promise *p, pid_t pid, pid_t tid)
 void enforce_threads(struct agent *a, struct promise *p)
 {
 	struct candidates c = { .agent = a, .promise = p };
-	struct resv_request rule = p->request;
 	cleanup_free struct plan_step *steps = NULL;
 	char trouble[PROMISE_REASON_MAX] = "";
 	size_t n = 0;
 
 	/* What is not on disk is not done: a crash would leave threads that nobody knows of. */
-	if (!p->binding || !p->settled || !kern_of(a, p))
+	if (!p->bindings || !p->settled || !kern_of(a, p))
 		return;
 	forget_dead(a, p);
 	collect(&c);
-	if (!p->binding->running || p->binding->by_attach)
-		rule.threads = THREADS_ATTACH;
 	steps = calloc(c.n + 1, sizeof(*steps));
 	if (steps)
-		n = plan_threads(&rule, c.threads, c.n, steps);
+		n = plan_threads(&p->request, c.threads, c.n, steps);
 	for (size_t i = 0; i < n; i++) {
 		pid_t tid = c.threads[steps[i].thread].tid;
 		int r = 0;

@@ -21,9 +21,9 @@ static struct agent *agent_of(struct event_handler *h)
 }
 
 /* Threads that begin or rename matter only to these two rules. */
-static bool follows_threads(const struct promise *p)
+static bool follows_threads(const struct promise *p, const struct binding *b)
 {
-	return p->binding->running && !p->binding->by_attach &&
+	return b->running && !b->by_attach &&
 	       (p->request.threads == THREADS_ALL || p->request.threads == THREADS_MATCH);
 }
 
@@ -36,8 +36,8 @@ static void on_forked(struct event_handler *h, pid_t parent, pid_t pid, pid_t ti
 	if (!p)
 		return;
 	if (pid == tid)
-		tasks_add_forked(&a->tasks, p, pid);
-	if (follows_threads(p) && p->n_threads < p->request.cores)
+		tasks_add_forked(&a->tasks, p, t->binding, pid);
+	if (follows_threads(p, t->binding) && p->n_threads < p->request.cores)
 		enforce_threads(a, p);
 }
 
@@ -54,16 +54,18 @@ static struct task *adopt_by_cgroup(struct agent *a, pid_t pid)
 	char path[PROC_CGROUP_MAX];
 	bool read = false;
 
-	for (struct promise *p = a->promises.first; p; p = p->next) {
-		if (!p->binding || !p->binding->cgroup)
-			continue;
-		if (!read && proc_cgroup(pid, path) < 0)
-			return NULL;
-		read = true;
-		if (in_cgroup(path, p->binding->cgroup))
-			return tasks_add(&a->tasks, p, pid) == 0 ? tasks_find(&a->tasks, pid)
-								 : NULL;
-	}
+	for (struct promise *p = a->promises.first; p; p = p->next)
+		for (struct binding *b = p->bindings; b; b = b->next) {
+			if (!b->cgroup)
+				continue;
+			if (!read && proc_cgroup(pid, path) < 0)
+				return NULL;
+			read = true;
+			if (in_cgroup(path, b->cgroup))
+				return tasks_add(&a->tasks, p, b, pid) == 0
+					       ? tasks_find(&a->tasks, pid)
+					       : NULL;
+		}
 	return NULL;
 }
 
@@ -88,8 +90,8 @@ static void on_execed(struct event_handler *h, pid_t pid)
 		t = adopt_by_cgroup(a, pid);
 	if (!t)
 		return;
-	if (pid == t->promise->binding->pid)
-		t->promise->binding->running = true;
+	if (pid == t->binding->pid)
+		t->binding->running = true;
 	enforce_threads(a, t->promise);
 }
 
@@ -100,7 +102,8 @@ static void on_named(
 	struct task *t = tasks_find(&a->tasks, pid);
 	struct plan_thread thread = { .tid = tid };
 
-	if (!t || !follows_threads(t->promise) || t->promise->request.threads != THREADS_MATCH)
+	if (!t || !follows_threads(t->promise, t->binding) ||
+		t->promise->request.threads != THREADS_MATCH)
 		return;
 	memcpy(thread.name, name, sizeof(thread.name));
 	if (plan_wants(&t->promise->request, &thread) != !!promise_thread(t->promise, tid))
@@ -112,30 +115,28 @@ void follow_listen(struct agent *a)
 	bool any = false;
 
 	for (const struct promise *p = a->promises.first; p && !any; p = p->next)
-		any = p->binding;
+		any = p->bindings;
 	if (a->events)
 		event_source_listen(a->events, any);
 }
 
-void follow_unbind(struct agent *a, struct promise *p)
+void follow_unbind(struct agent *a, struct promise *p, struct binding *b)
 {
-	struct binding *b = p->binding;
 	struct commit *commit = commit_create(a, COMMIT_UNBIND, p->request.name);
 	struct change change = { agent_now_ms(), p->request.name, change_name(CHANGE_UNBOUND),
 		"its processes have ended" };
 
+	if (commit)
+		commit->binding = (struct store_binding){ .pid = b->pid, .pid_start = b->start };
 	fault_point("unbind.begin");
-	enforce_stop(a, p);
+	if (p->bindings == b && !b->next)
+		enforce_stop(a, p);
+	else
+		enforce_stop_binding(a, p, b);
 	fault_point("unbind.stopped");
-	while (b->tasks)
-		tasks_remove(&a->tasks, b->tasks);
-	enforce_unbind(a, p);
-	door_unlisten(b->listener);
-	p->binding = NULL;
-	binding_destroy(b);
-	follow_listen(a);
-	promise_event(p, RESV_EV_UNBIND);
+	bind_end(a, p, b);
 	enforce_hold(a);
+	enforce_threads(a, p); /* of the containers that are left */
 	agent_announce(a, &change);
 	if (!commit)
 		return; /* the store is mended by recovery: the process is gone there too */
@@ -153,8 +154,8 @@ void follow_attached(struct agent *a, struct promise *p)
 	enforce_threads(a, p);
 	for (unsigned i = 0; i < p->n_threads; i++)
 		any |= p->threads[i].by_hand;
-	if (p->binding && p->binding->by_attach && !any)
-		follow_unbind(a, p);
+	if (promise_by_attach(p) && !any)
+		follow_unbind(a, p, p->bindings);
 }
 
 /* A thread of the promise has ended. */
@@ -175,6 +176,7 @@ static void on_exited(struct event_handler *h, pid_t pid, pid_t tid)
 	struct agent *a = agent_of(h);
 	struct task *t = tasks_find(&a->tasks, pid);
 	struct promise *p = t ? t->promise : NULL;
+	struct binding *b;
 
 	if (!p)
 		return;
@@ -183,20 +185,24 @@ static void on_exited(struct event_handler *h, pid_t pid, pid_t tid)
 			lose_thread(a, p, i);
 			break;
 		}
-	if (p->settled && (follows_threads(p) || p->binding->by_attach))
+	/* Of several containers, another one may be waiting for what it had. */
+	if (p->settled &&
+		(follows_threads(p, t->binding) || promise_by_attach(p) || p->bindings->next))
 		follow_attached(a, p);
 	/* By then the promise may be free, and its tasks with it. */
 	t = tasks_find(&a->tasks, pid);
 	if (!t || !proc_gone(pid, t->start))
 		return;
+	b = t->binding;
 	tasks_remove(&a->tasks, t);
-	if (p->binding->n_tasks == 0 && p->state != RESV_DRAINING)
-		follow_unbind(a, p);
+	if (b->n_tasks == 0 && p->state != RESV_DRAINING)
+		follow_unbind(a, p, b);
 }
 
 struct search {
 	struct agent *agent;
 	struct promise *promise;
+	struct binding *binding;
 	size_t added;
 };
 
@@ -204,9 +210,9 @@ struct search {
  * Of a program without a cgroup of its own, a process whose parent has ended is known only by
  * what an earlier agent made of it, and by the session that it shares with those that are known.
  */
-static bool is_orphan(struct agent *a, struct promise *p, const struct proc_stat *s)
+static bool is_orphan(
+	struct agent *a, struct promise *p, const struct binding *b, const struct proc_stat *s)
 {
-	const struct binding *b = p->binding;
 	struct proc_stat member;
 
 	if (!a->recovering || b->cgroup || b->by_attach || s->start < b->start)
@@ -219,7 +225,7 @@ static bool is_orphan(struct agent *a, struct promise *p, const struct proc_stat
 static int find_member(void *context, pid_t pid)
 {
 	struct search *s = context;
-	struct binding *b = s->promise->binding;
+	struct binding *b = s->binding;
 	char path[PROC_CGROUP_MAX];
 	struct task *parent;
 	struct proc_stat stat;
@@ -228,19 +234,19 @@ static int find_member(void *context, pid_t pid)
 		proc_gone(pid, stat.start))
 		return 0;
 	parent = tasks_find(&s->agent->tasks, stat.ppid);
-	if ((parent && parent->promise == s->promise) ||
+	if ((parent && parent->binding == b) ||
 		(b->cgroup && proc_cgroup(pid, path) == 0 && in_cgroup(path, b->cgroup)) ||
-		is_orphan(s->agent, s->promise, &stat))
-		s->added += tasks_add(&s->agent->tasks, s->promise, pid) == 0;
+		is_orphan(s->agent, s->promise, b, &stat))
+		s->added += tasks_add(&s->agent->tasks, s->promise, b, pid) == 0;
 	return 0;
 }
 
-bool follow_find(struct agent *a, struct promise *p)
+bool follow_find(struct agent *a, struct promise *p, struct binding *b)
 {
-	struct search s = { .agent = a, .promise = p };
+	struct search s = { .agent = a, .promise = p, .binding = b };
 	struct task *next;
 
-	for (struct task *t = p->binding->tasks; t; t = next) {
+	for (struct task *t = b->tasks; t; t = next) {
 		next = t->next;
 		if (proc_gone(t->pid, t->start))
 			tasks_remove(&a->tasks, t);
@@ -250,7 +256,7 @@ bool follow_find(struct agent *a, struct promise *p)
 		s.added = 0;
 		proc_each_process(find_member, &s);
 	} while (s.added > 0);
-	return p->binding->n_tasks > 0;
+	return b->n_tasks > 0;
 }
 
 static void on_lost(struct event_handler *h)
@@ -261,14 +267,16 @@ static void on_lost(struct event_handler *h)
 	agent_log("events of the kernel were lost: looking at every container again");
 	for (struct promise *p = a->promises.first; p; p = next) {
 		next = p->next;
-		if (!p->binding || p->state == RESV_DRAINING)
+		if (p->state == RESV_DRAINING)
 			continue;
-		if (!follow_find(a, p)) {
-			follow_unbind(a, p);
-			continue;
+		for (struct binding *b = p->bindings, *after; b; b = after) {
+			after = b->next;
+			if (follow_find(a, p, b))
+				bind_check_running(b);
+			else
+				follow_unbind(a, p, b);
 		}
-		bind_check_running(p->binding);
-		if (p->settled)
+		if (p->bindings && p->settled)
 			follow_attached(a, p);
 	}
 }

@@ -70,6 +70,7 @@ static struct commit *reserve_commit(struct agent *a, const struct promise *p)
 		.reason = p->reason,
 		.created_ms = p->created_ms,
 		.transient = p->transient,
+		.shareable = p->shareable,
 	};
 	memcpy(c->resv.name, p->request.name, sizeof(c->resv.name));
 	c->resv.has_bound = room_bound(a, p, &c->resv.bound_ns);
@@ -133,8 +134,8 @@ static void own(struct promise *p, struct door_call *call)
 	door_tell_end(call);
 }
 
-static void reserve(
-	struct agent *a, struct door_call *call, struct resv_request *request, bool transient)
+static void reserve(struct agent *a, struct door_call *call, struct resv_request *request,
+	const struct api_reserve *asked)
 {
 	struct commit *c;
 	struct promise *p;
@@ -144,8 +145,9 @@ static void reserve(
 		return;
 	}
 	p->created_ms = agent_now_ms();
-	p->transient = transient;
-	if (transient)
+	p->transient = asked->transient;
+	p->shareable = asked->shareable;
+	if (p->transient)
 		own(p, call);
 	if (!take(a, call, p))
 		return;
@@ -162,13 +164,14 @@ static void reserve(
 }
 
 static void reserve_again(struct door_call *call, struct promise *p,
-	const struct resv_request *request, bool transient)
+	const struct resv_request *request, const struct api_reserve *asked)
 {
 	if (!p->settled || p->state == RESV_DRAINING) {
 		door_error(call, API_BUSY, p->request.name,
 			"it is being changed at this moment: ask again");
-	} else if (p->transient == transient && resv_request_equal(&p->request, request)) {
-		if (transient)
+	} else if (p->transient == asked->transient && p->shareable == asked->shareable &&
+		   resv_request_equal(&p->request, request)) {
+		if (p->transient)
 			own(p, call);
 		reply_reserved(call, p);
 	} else {
@@ -198,9 +201,9 @@ void call_reserve(struct agent *a, struct door_call *call)
 	}
 	p = promises_find(&a->promises, request.name);
 	if (p)
-		reserve_again(call, p, &request, asked.transient);
+		reserve_again(call, p, &request, &asked);
 	else
-		reserve(a, call, &request, asked.transient);
+		reserve(a, call, &request, &asked);
 	resv_request_fini(&request);
 }
 
@@ -213,15 +216,15 @@ static void released(struct agent *a, struct commit *c, int r)
 
 	if (r < 0) {
 		/* Still on disk, so it still holds; recovery would say the same. */
-		for (unsigned i = 0; p->binding && i < c->n_threads; i++)
+		for (unsigned i = 0; p->bindings && i < c->n_threads; i++)
 			p->threads[p->n_threads++] = c->threads[i];
 		p->state = RESV_HELD;
 		p->settled = true;
-		if (p->binding) {
+		if (p->bindings)
 			promise_event(p, RESV_EV_BIND);
-			if (bind_prepare(a, p, &why) < 0)
+		for (struct binding *b = p->bindings; b; b = b->next)
+			if (bind_prepare(a, p, b, &why) < 0)
 				agent_log("%s: %s", c->name, why.text);
-		}
 		enforce_threads(a, p);
 		agent_log("%s: still promised, as its end was not written to disk: %s", c->name,
 			c->err.text);
@@ -230,12 +233,8 @@ static void released(struct agent *a, struct commit *c, int r)
 		return;
 	}
 	promise_event(p, RESV_EV_STOPPED);
-	if (p->binding) {
-		struct binding *b = p->binding;
-
-		while (b->tasks)
-			tasks_remove(&a->tasks, b->tasks);
-	}
+	for (struct binding *b = p->bindings; b; b = b->next)
+		tasks_remove_all(&a->tasks, b);
 	room_give_back(a, p);
 	promises_remove(&a->promises, p);
 	promise_destroy(p);
@@ -266,11 +265,9 @@ static void release(struct agent *a, struct promise *p, struct commit *c, struct
 	keep_threads(c, p);
 	enforce_stop(a, p);
 	fault_point("release.stopped");
-	if (p->binding) {
-		door_unlisten(p->binding->listener);
-		p->binding->listener = NULL;
-		enforce_unbind(a, p);
-	}
+	door_unlisten(TAKE(p->listener));
+	for (struct binding *b = p->bindings; b; b = b->next)
+		enforce_unbind(a, p, b);
 	c->change = CHANGE_RELEASED;
 	c->done = released;
 	c->context = call;
@@ -282,7 +279,7 @@ void intake_expire(struct agent *a, struct promise *p)
 	struct commit *c;
 
 	/* Recovery writes CDI files, and looks at the rest when it is done. */
-	if (a->recovering || !p->transient || p->owner || p->binding || !p->settled ||
+	if (a->recovering || !p->transient || p->owner || p->bindings || !p->settled ||
 		p->state != RESV_HELD)
 		return;
 	c = commit_create(a, COMMIT_RELEASE, p->request.name);
@@ -305,18 +302,24 @@ void calls_peer_gone(struct agent *a, const struct peer *peer)
 
 void call_release(struct agent *a, struct door_call *call)
 {
+	struct api_release asked;
 	struct err err = ERR_NULL;
 	struct promise *p;
 	struct commit *c;
 	const char *name;
 
-	if (api_name_decode(call->message.parameters, true, &name, &err) < 0) {
+	if (api_release_decode(call->message.parameters, &asked, &err) < 0) {
 		door_error(call, API_BAD_ARGUMENT, NULL, err.text);
 		return;
 	}
+	name = asked.name;
 	p = calls_find(call, name);
 	if (!p)
 		return;
+	if (asked.unheld && p->state != RESV_HELD) {
+		bind_refuse_held(call, p);
+		return;
+	}
 	c = commit_create(a, COMMIT_RELEASE, name);
 	if (!p->settled || p->state == RESV_DRAINING || !c) {
 		commit_destroy(c);

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/fault.h"
+#include "node/agent/bind.h"
 #include "node/agent/door.h"
 #include "node/agent/notify.h"
 
@@ -196,10 +197,8 @@ static void stop(struct agent *a)
 	pace_stop(a);
 	fault_point("stop.begin");
 	for (struct promise *p = a->promises.first; p; p = p->next)
-		if (p->binding) {
-			door_unlisten(p->binding->listener);
-			p->binding->listener = NULL;
-		}
+		door_unlisten(TAKE(p->listener));
+	bind_stop(a);
 	door_close(a->door);
 	while (a->commits.first)
 		uv_run(&a->loop, UV_RUN_ONCE);
@@ -209,8 +208,8 @@ static void stop(struct agent *a)
 	fault_point("stop.written");
 	for (struct promise *p = a->promises.first; p; p = next) {
 		next = p->next;
-		while (p->binding && p->binding->tasks)
-			tasks_remove(&a->tasks, p->binding->tasks);
+		for (struct binding *b = p->bindings; b; b = b->next)
+			tasks_remove_all(&a->tasks, b);
 		room_give_back(a, p);
 		promises_remove(&a->promises, p);
 		promise_destroy(p);
@@ -261,6 +260,7 @@ int main(int argc, char **argv)
 	uv_loop_init(&agent.loop);
 	uv_timer_init(&agent.loop, &agent.retry);
 	uv_timer_init(&agent.loop, &agent.flagged);
+	uv_timer_init(&agent.loop, &agent.later_timer);
 	uv_signal_init(&agent.loop, &agent.stop_term);
 	uv_signal_init(&agent.loop, &agent.stop_int);
 	uv_signal_start(&agent.stop_term, on_stop, SIGTERM);

@@ -33,7 +33,12 @@ void promise_destroy(struct promise *p)
 {
 	if (!p)
 		return;
-	binding_destroy(p->binding);
+	while (p->bindings) {
+		struct binding *b = p->bindings;
+
+		promise_remove_binding(p, b);
+		binding_destroy(b);
+	}
 	resv_request_fini(&p->request);
 	free(p->threads);
 	free(p->admit_ids);
@@ -112,6 +117,39 @@ void binding_destroy(struct binding *b)
 	free(b->container);
 	free(b->cgroup);
 	free(b);
+}
+
+void promise_add_binding(struct promise *p, struct binding *b)
+{
+	struct binding **at = &p->bindings;
+
+	while (*at)
+		at = &(*at)->next;
+	*at = b;
+}
+
+void promise_remove_binding(struct promise *p, struct binding *b)
+{
+	struct binding **at = &p->bindings;
+
+	while (*at != b)
+		at = &(*at)->next;
+	*at = b->next;
+	b->next = NULL;
+}
+
+struct binding *promise_binding(const struct promise *p, pid_t pid, uint64_t start)
+{
+	struct binding *b = p->bindings;
+
+	while (b && (b->pid != pid || b->start != start))
+		b = b->next;
+	return b;
+}
+
+bool promise_by_attach(const struct promise *p)
+{
+	return p->bindings && p->bindings->by_attach;
 }
 
 void promise_event(struct promise *p, enum resv_event event)

@@ -15,6 +15,7 @@
 
 /* Who holds a reservation: a container or a program, with all processes that it has. */
 struct binding {
+	struct binding *next; /* of the same promise, where it is shareable */
 	pid_t pid; /* its first process */
 	uint64_t start;
 	/* The program that pid ran when it was bound (a runtime's init); its own comes by exec. */
@@ -25,7 +26,6 @@ struct binding {
 	char *cgroup; /* NULL: none of its own */
 	struct task *tasks, *last_task; /* first come, first served */
 	unsigned n_tasks;
-	struct listener *listener; /* its own socket */
 };
 
 /* A thread that holds a server. */
@@ -54,12 +54,14 @@ struct promise {
 	char reason[PROMISE_REASON_MAX];
 	int64_t created_ms;
 
-	struct binding *binding; /* NULL: nobody holds it */
+	struct binding *bindings; /* in the order in which they came; NULL: nobody holds it */
+	struct listener *listener; /* its own socket, while somebody holds it */
+	bool shareable; /* by several containers; else there is one binding */
 	bool transient; /* released when nobody holds it and there is no owner */
 	const struct peer *owner; /* transient: the connection that reserved it; NULL: closed */
 	struct promise_thread *threads; /* room for request.cores */
 	unsigned n_threads;
-	bool flagged; /* of its binding, threads come under it in a moment */
+	bool flagged; /* of its bindings, threads come under it in a moment */
 	char trouble[PROMISE_REASON_MAX]; /* "": none */
 };
 
@@ -81,6 +83,15 @@ struct promise *promises_find(const struct promises *all, const char *name);
 int binding_create(
 	struct binding **ret, const char *container, const char *cgroup, struct err *err);
 void binding_destroy(struct binding *b);
+
+/* Takes `b` over. */
+void promise_add_binding(struct promise *p, struct binding *b);
+/* Gives it back to the caller; it has no tasks any more. */
+void promise_remove_binding(struct promise *p, struct binding *b);
+/* The one with that first process; NULL: none. */
+struct binding *promise_binding(const struct promise *p, pid_t pid, uint64_t start);
+/* Threads were put in by hand, and only they hold it. */
+bool promise_by_attach(const struct promise *p);
 
 /* Moves the state; an event that the table does not have there is logged as our own fault. */
 void promise_event(struct promise *p, enum resv_event event);

@@ -30,19 +30,6 @@ static const char *known_test(const char *name)
 	return admit_test_name(ADMIT_TEST_NONE);
 }
 
-static int load_binding(struct promise *p, const struct store_binding *from, struct err *err)
-{
-	int r = binding_create(&p->binding, from->container, from->cgroup, err);
-
-	if (r < 0)
-		return r;
-	p->binding->pid = from->pid;
-	p->binding->start = from->pid_start;
-	p->binding->program = from->program;
-	p->binding->by_attach = from->by_attach;
-	return 0;
-}
-
 static int load_promise(struct recovery *rec, const struct store_resv *from)
 {
 	struct agent *a = rec->agent;
@@ -66,12 +53,10 @@ static int load_promise(struct recovery *rec, const struct store_resv *from)
 	p->test = known_test(from->test);
 	p->created_ms = from->created_ms;
 	p->transient = from->transient;
+	p->shareable = from->shareable;
 	p->settled = true;
 	snprintf(p->reason, sizeof(p->reason), "%s", from->reason ? from->reason : "");
-	if (from->binding.pid)
-		r = load_binding(p, &from->binding, rec->err);
-	if (r == 0)
-		r = promises_add(&a->promises, p, rec->err);
+	r = promises_add(&a->promises, p, rec->err);
 	if (r < 0) {
 		promise_destroy(p);
 		return r;
@@ -91,6 +76,36 @@ static int each_resv(void *context, const struct store_resv *from)
 	return rec->result;
 }
 
+static int each_binding(void *context, const char *name, const struct store_binding *from)
+{
+	struct recovery *rec = context;
+	struct promise *p = promises_find(&rec->agent->promises, name);
+	struct binding *b;
+
+	if (!p)
+		return 0;
+	rec->result = binding_create(&b, from->container, from->cgroup, rec->err);
+	if (rec->result < 0)
+		return rec->result;
+	b->pid = from->pid;
+	b->start = from->pid_start;
+	b->program = from->program;
+	b->by_attach = from->by_attach;
+	promise_add_binding(p, b);
+	return 0;
+}
+
+/* The process's own, by its cgroup; of those by hand, and without one, the first. */
+static struct binding *holder_of(const struct promise *p, pid_t pid)
+{
+	char path[PROC_CGROUP_MAX];
+
+	for (struct binding *b = p->bindings; b && proc_cgroup(pid, path) == 0; b = b->next)
+		if (b->cgroup && strcmp(b->cgroup, path) == 0)
+			return b;
+	return p->bindings;
+}
+
 static int each_thread(void *context, const struct store_thread *from)
 {
 	struct recovery *rec = context;
@@ -98,11 +113,11 @@ static int each_thread(void *context, const struct store_thread *from)
 	struct proc_stat s;
 	pid_t pid;
 
-	if (!p || !p->binding || p->n_threads == p->request.cores ||
+	if (!p || !p->bindings || p->n_threads == p->request.cores ||
 		proc_tgid(from->tid, &pid) < 0 || proc_thread_stat(pid, from->tid, &s) < 0 ||
 		s.start != from->start)
 		return 0;
-	tasks_add(&rec->agent->tasks, p, pid);
+	tasks_add(&rec->agent->tasks, p, holder_of(p, pid), pid);
 	p->threads[p->n_threads++] = (struct promise_thread){
 		.pid = pid,
 		.tid = from->tid,
@@ -115,23 +130,21 @@ static int each_thread(void *context, const struct store_thread *from)
 }
 
 /* Who belongs to it without doubt; only then is it asked whose the others are. */
-static void find_members(struct agent *a, struct promise *p)
+static void find_members(struct agent *a, struct promise *p, struct binding *b)
 {
-	if (!proc_gone(p->binding->pid, p->binding->start))
-		tasks_add(&a->tasks, p, p->binding->pid);
-	follow_find(a, p);
+	if (!proc_gone(b->pid, b->start))
+		tasks_add(&a->tasks, p, b, b->pid);
+	follow_find(a, p, b);
 }
 
-/* The container as it is now; without a process left, the promise is free. */
-static void take_over(struct agent *a, struct promise *p)
+/* The container as it is now; without a process left, it is no more. */
+static void take_over(struct agent *a, struct promise *p, struct binding *b)
 {
-	struct binding *b = p->binding;
 	struct err err = ERR_NULL;
 
-	promise_event(p, RESV_EV_BIND);
 	/* Tied to attach threads, and killed before there was one. */
-	if (!follow_find(a, p) || (b->by_attach && p->n_threads == 0)) {
-		follow_unbind(a, p);
+	if (!follow_find(a, p, b) || (b->by_attach && p->n_threads == 0)) {
+		follow_unbind(a, p, b);
 		return;
 	}
 	bind_check_running(b);
@@ -139,10 +152,26 @@ static void take_over(struct agent *a, struct promise *p)
 	 * where a thread of it is on, though the program may be the one that it was before. */
 	if (!tasks_find(&a->tasks, b->pid) || enforce_finds_on(a, p, b->pid))
 		b->running = true;
-	if (bind_prepare(a, p, &err) < 0) {
+	if (bind_prepare(a, p, b, &err) < 0) {
 		snprintf(p->trouble, sizeof(p->trouble), "%.200s", err.text);
 		agent_log("%s: %s", p->request.name, err.text);
 	}
+}
+
+/* Threads come under it when all its containers are known: they share its servers. */
+static void take_over_all(struct agent *a, struct promise *p)
+{
+	struct binding *next;
+
+	if (!p->bindings)
+		return;
+	promise_event(p, RESV_EV_BIND);
+	p->settled = false;
+	for (struct binding *b = p->bindings; b; b = next) {
+		next = b->next;
+		take_over(a, p, b);
+	}
+	p->settled = true;
 	enforce_threads(a, p);
 }
 
@@ -171,22 +200,22 @@ static bool is_promised(void *context, const char *name)
 
 int recover(struct agent *a, struct err *err)
 {
+	static const struct store_reader reader = { each_resv, each_binding, each_thread };
 	struct recovery rec = { .agent = a, .err = err };
 	struct promise *next;
 	struct err why = ERR_NULL;
-	int r = store_load(a->store, each_resv, each_thread, &rec, err);
+	int r = store_load(a->store, &reader, &rec, err);
 
 	if (r < 0)
 		return r;
 	fault_point("recover.loaded");
 	for (struct promise *p = a->promises.first; p; p = p->next)
-		if (p->binding)
-			find_members(a, p);
+		for (struct binding *b = p->bindings; b; b = b->next)
+			find_members(a, p, b);
 	a->recovering = true;
 	for (struct promise *p = a->promises.first; p; p = next) {
 		next = p->next;
-		if (p->binding)
-			take_over(a, p);
+		take_over_all(a, p);
 		fault_point("recover.taken-over");
 	}
 	a->recovering = false;

@@ -23,9 +23,8 @@ struct task *tasks_find(const struct tasks *all, pid_t pid)
 	return found ? *found : NULL;
 }
 
-static int add(struct tasks *all, struct promise *p, pid_t pid, bool ended_too)
+static int add(struct tasks *all, struct promise *p, struct binding *b, pid_t pid, bool ended_too)
 {
-	struct binding *b = p->binding;
 	struct task *t = tasks_find(all, pid);
 	struct proc_stat s;
 
@@ -35,7 +34,7 @@ static int add(struct tasks *all, struct promise *p, pid_t pid, bool ended_too)
 		t = NULL;
 	}
 	if (t)
-		return t->promise == p ? 0 : -EBUSY;
+		return t->binding == b ? 0 : -EBUSY;
 	if (proc_stat(pid, &s) < 0) {
 		if (!ended_too)
 			return -ESRCH;
@@ -44,7 +43,9 @@ static int add(struct tasks *all, struct promise *p, pid_t pid, bool ended_too)
 	t = malloc(sizeof(*t));
 	if (!t)
 		return -ENOMEM;
-	*t = (struct task){ .pid = pid, .start = s.start, .promise = p, .previous = b->last_task };
+	*t = (struct task){
+		.pid = pid, .start = s.start, .promise = p, .binding = b, .previous = b->last_task
+	};
 	if (!tsearch(t, &all->by_pid, compare_pids)) {
 		free(t);
 		return -ENOMEM;
@@ -59,19 +60,19 @@ static int add(struct tasks *all, struct promise *p, pid_t pid, bool ended_too)
 	return 0;
 }
 
-int tasks_add(struct tasks *all, struct promise *p, pid_t pid)
+int tasks_add(struct tasks *all, struct promise *p, struct binding *b, pid_t pid)
 {
-	return add(all, p, pid, false);
+	return add(all, p, b, pid, false);
 }
 
-int tasks_add_forked(struct tasks *all, struct promise *p, pid_t pid)
+int tasks_add_forked(struct tasks *all, struct promise *p, struct binding *b, pid_t pid)
 {
-	return add(all, p, pid, true);
+	return add(all, p, b, pid, true);
 }
 
 void tasks_remove(struct tasks *all, struct task *t)
 {
-	struct binding *b = t->promise->binding;
+	struct binding *b = t->binding;
 
 	tdelete(t, &all->by_pid, compare_pids);
 	if (t->previous)
@@ -85,4 +86,10 @@ void tasks_remove(struct tasks *all, struct task *t)
 	b->n_tasks--;
 	all->n--;
 	free(t);
+}
+
+void tasks_remove_all(struct tasks *all, struct binding *b)
+{
+	while (b->tasks)
+		tasks_remove(all, b->tasks);
 }

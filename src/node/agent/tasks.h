@@ -10,12 +10,14 @@
 
 #include "base/err.h"
 
+struct binding;
 struct promise;
 
 struct task {
 	pid_t pid;
 	uint64_t start; /* clock ticks after boot */
 	struct promise *promise;
+	struct binding *binding; /* of the promise */
 	struct task *next, *previous; /* in its binding */
 };
 
@@ -27,13 +29,15 @@ struct tasks {
 struct task *tasks_find(const struct tasks *all, pid_t pid);
 
 /*
- * The process belongs to the promise's binding from now on. -ESRCH: it is gone; -EBUSY: it
+ * The process belongs to that binding of the promise from now on. -ESRCH: it is gone; -EBUSY: it
  * belongs to another one. One that is there already is a success.
  */
-int tasks_add(struct tasks *all, struct promise *p, pid_t pid);
+int tasks_add(struct tasks *all, struct promise *p, struct binding *b, pid_t pid);
 /*
  * The same for a process whose fork was just seen: it may have ended already, but its children are
  * still to be known by it. Its exit is still to be seen, and removes it.
  */
-int tasks_add_forked(struct tasks *all, struct promise *p, pid_t pid);
+int tasks_add_forked(struct tasks *all, struct promise *p, struct binding *b, pid_t pid);
 void tasks_remove(struct tasks *all, struct task *t);
+/* All of a binding. */
+void tasks_remove_all(struct tasks *all, struct binding *b);

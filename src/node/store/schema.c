@@ -32,8 +32,31 @@ static int migrate_0(sqlite3 *db)
 		NULL, NULL, NULL);
 }
 
+/* Several containers may hold one reservation. */
+static int migrate_1(sqlite3 *db)
+{
+	return sqlite3_exec(db,
+		"CREATE TABLE binding (id INTEGER PRIMARY KEY, reservation INTEGER NOT NULL"
+		" REFERENCES reservation (id) ON DELETE CASCADE, container TEXT, cgroup TEXT,"
+		" pid INTEGER NOT NULL, pid_start INTEGER NOT NULL, program INTEGER NOT NULL,"
+		" by_attach INTEGER NOT NULL) STRICT;"
+		"CREATE INDEX binding_of ON binding (reservation);"
+		"INSERT INTO binding (reservation, container, cgroup, pid, pid_start, program,"
+		" by_attach) SELECT id, container, cgroup, pid, pid_start, program, by_attach"
+		" FROM reservation WHERE pid != 0;"
+		"ALTER TABLE reservation DROP COLUMN container;"
+		"ALTER TABLE reservation DROP COLUMN cgroup;"
+		"ALTER TABLE reservation DROP COLUMN pid;"
+		"ALTER TABLE reservation DROP COLUMN pid_start;"
+		"ALTER TABLE reservation DROP COLUMN program;"
+		"ALTER TABLE reservation DROP COLUMN by_attach;"
+		"ALTER TABLE reservation ADD COLUMN shareable INTEGER NOT NULL DEFAULT 0;",
+		NULL, NULL, NULL);
+}
+
 static int (*const migrations[])(sqlite3 *db) = {
 	migrate_0,
+	migrate_1,
 };
 
 int64_t schema_version(void)

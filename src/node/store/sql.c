@@ -12,26 +12,28 @@
 static const char *const sql_texts[_SQL_MAX] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
-	[SQL_RESERVE] =
-		"INSERT INTO reservation (name, document, container, cgroup, pid, pid_start,"
-		" program, by_attach, placement, test, reason, bound_ns, transient,"
-		" created_ms)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
-		" iif(?12, ?13, NULL), ?14, ?15)",
-	[SQL_BIND] = "UPDATE reservation SET container = ?2, cgroup = ?3, pid = ?4, pid_start = ?5,"
-		     " program = ?6, by_attach = ?7 WHERE name = ?1",
-	[SQL_UNBIND] = "UPDATE reservation SET container = NULL, cgroup = NULL, pid = 0,"
-		       " pid_start = 0, program = 0, by_attach = 0 WHERE name = ?1",
+	[SQL_RESERVE] = "INSERT INTO reservation (name, document, placement, test, reason,"
+			" bound_ns, transient, shareable, created_ms)"
+			" VALUES (?1, ?2, ?3, ?4, ?5, iif(?6, ?7, NULL), ?8, ?9, ?10)",
+	[SQL_BIND] = "INSERT INTO binding (reservation, container, cgroup, pid, pid_start,"
+		     " program, by_attach)"
+		     " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM reservation WHERE name = ?1",
+	[SQL_UNBIND] = "DELETE FROM binding WHERE pid = ?2 AND pid_start = ?3"
+		       " AND reservation = (SELECT id FROM reservation WHERE name = ?1)",
 	[SQL_UNBIND_THREADS] = "DELETE FROM thread"
-			       " WHERE reservation = (SELECT id FROM reservation WHERE name = ?1)",
+			       " WHERE reservation = (SELECT id FROM reservation WHERE name = ?1)"
+			       " AND NOT EXISTS (SELECT 1 FROM binding"
+			       " WHERE binding.reservation = thread.reservation)",
 	[SQL_RELEASE] = "DELETE FROM reservation WHERE name = ?1",
 	[SQL_ATTACH] = "INSERT OR REPLACE INTO thread (reservation, tid, start)"
 		       " SELECT id, ?2, ?3 FROM reservation WHERE name = ?1",
 	[SQL_DETACH] = "DELETE FROM thread WHERE tid = ?2"
 		       " AND reservation = (SELECT id FROM reservation WHERE name = ?1)",
-	[SQL_LOAD] = "SELECT name, document, container, cgroup, pid, pid_start, placement, test,"
-		     " reason, bound_ns, transient, created_ms, program, by_attach"
-		     " FROM reservation ORDER BY id",
+	[SQL_LOAD] = "SELECT name, document, placement, test, reason, bound_ns, transient,"
+		     " shareable, created_ms FROM reservation ORDER BY id",
+	[SQL_LOAD_BINDINGS] = "SELECT r.name, b.container, b.cgroup, b.pid, b.pid_start,"
+			      " b.program, b.by_attach FROM binding b"
+			      " JOIN reservation r ON r.id = b.reservation ORDER BY b.id",
 	[SQL_LOAD_THREADS] = "SELECT r.name, t.tid, t.start FROM thread t"
 			     " JOIN reservation r ON r.id = t.reservation ORDER BY t.id",
 	[SQL_CHANGE] = "INSERT INTO history (at_ms, name, what, why, seq)"
@@ -48,9 +50,7 @@ static const char *const sql_texts[_SQL_MAX] = {
 	[SQL_PROBE_CLEAR] = "DELETE FROM probe",
 	[SQL_BOOT_GET] = "SELECT value FROM meta WHERE key = 'boot_id'",
 	[SQL_BOOT_PUT] = "INSERT OR REPLACE INTO meta (key, value) VALUES ('boot_id', ?1)",
-	[SQL_BOOT_UNBIND] = "UPDATE reservation SET container = NULL, cgroup = NULL, pid = 0,"
-			    " pid_start = 0, program = 0, by_attach = 0"
-			    " WHERE pid != 0 OR container NOT NULL OR cgroup NOT NULL",
+	[SQL_BOOT_UNBIND] = "DELETE FROM binding",
 	[SQL_BOOT_DETACH] = "DELETE FROM thread",
 };
 

@@ -17,15 +17,13 @@ static int no_such(const char *name, int r, struct err *err)
 int store_reserve(struct store *s, const struct store_resv *resv, const struct change *change,
 	struct err *err)
 {
-	const struct store_binding *b = &resv->binding;
 	int r = tx_begin(s, TX_FOR_GOOD, err);
 
 	if (r == 0)
-		r = sql_run(s, SQL_RESERVE, err, "ttttddddtttdddd", resv->name, resv->document,
-			b->container, b->cgroup, (int64_t)b->pid, (int64_t)b->pid_start,
-			(int64_t)b->program, (int64_t)b->by_attach, placement_name(resv->placement),
-			resv->test, resv->reason, (int64_t)resv->has_bound, (int64_t)resv->bound_ns,
-			(int64_t)resv->transient, resv->created_ms);
+		r = sql_run(s, SQL_RESERVE, err, "tttttddddd", resv->name, resv->document,
+			placement_name(resv->placement), resv->test, resv->reason,
+			(int64_t)resv->has_bound, (int64_t)resv->bound_ns, (int64_t)resv->transient,
+			(int64_t)resv->shareable, resv->created_ms);
 	return tx_end(s, "reserve", r, change, err);
 }
 
@@ -41,15 +39,18 @@ int store_bind(struct store *s, const char *name, const struct store_binding *bi
 	return tx_end(s, "bind", no_such(name, r, err), change, err);
 }
 
-int store_unbind(struct store *s, const char *name, const struct change *change, struct err *err)
+int store_unbind(struct store *s, const char *name, pid_t pid, uint64_t pid_start,
+	const struct change *change, struct err *err)
 {
-	int r = tx_begin(s, TX_THIS_BOOT, err);
+	int r = tx_begin(s, TX_THIS_BOOT, err), threads = 0;
 
 	if (r == 0)
-		r = sql_run(s, SQL_UNBIND_THREADS, err, "t", name);
-	if (r >= 0)
-		r = sql_run(s, SQL_UNBIND, err, "t", name);
-	return tx_end(s, "unbind", no_such(name, r, err), change, err);
+		r = no_such(name,
+			sql_run(s, SQL_UNBIND, err, "tdd", name, (int64_t)pid, (int64_t)pid_start),
+			err);
+	if (r > 0)
+		threads = sql_run(s, SQL_UNBIND_THREADS, err, "t", name);
+	return tx_end(s, "unbind", threads < 0 ? threads : r, change, err);
 }
 
 int store_release(struct store *s, const char *name, const struct change *change, struct err *err)
@@ -104,24 +105,23 @@ static int column_name(
 	return 0;
 }
 
-static int each_resv_row(struct store *s, sqlite3_stmt *row,
-	int (*each)(void *ctx, const struct store_resv *resv), void *ctx, struct err *err)
+/* What a row means to the one who reads. */
+typedef int row_fn(struct store *s, sqlite3_stmt *row, const struct store_reader *reader, void *ctx,
+	struct err *err);
+
+static int resv_row(struct store *s, sqlite3_stmt *row, const struct store_reader *reader,
+	void *ctx, struct err *err)
 {
 	struct store_resv resv = {
 		.document = column_text(row, 1),
-		.binding.container = column_text(row, 2),
-		.binding.cgroup = column_text(row, 3),
-		.binding.pid = (pid_t)sqlite3_column_int64(row, 4),
-		.binding.pid_start = (uint64_t)sqlite3_column_int64(row, 5),
-		.binding.program = (uint64_t)sqlite3_column_int64(row, 12),
-		.binding.by_attach = sqlite3_column_int(row, 13) != 0,
-		.placement = placement_parse(column_text(row, 6) ?: ""),
-		.test = column_text(row, 7),
-		.reason = column_text(row, 8),
-		.has_bound = sqlite3_column_type(row, 9) != SQLITE_NULL,
-		.bound_ns = (nsec_t)sqlite3_column_int64(row, 9),
-		.transient = sqlite3_column_int(row, 10) != 0,
-		.created_ms = sqlite3_column_int64(row, 11),
+		.placement = placement_parse(column_text(row, 2) ?: ""),
+		.test = column_text(row, 3),
+		.reason = column_text(row, 4),
+		.has_bound = sqlite3_column_type(row, 5) != SQLITE_NULL,
+		.bound_ns = (nsec_t)sqlite3_column_int64(row, 5),
+		.transient = sqlite3_column_int(row, 6) != 0,
+		.shareable = sqlite3_column_int(row, 7) != 0,
+		.created_ms = sqlite3_column_int64(row, 8),
 	};
 	int r = column_name(s, row, resv.name, err);
 
@@ -129,56 +129,61 @@ static int each_resv_row(struct store *s, sqlite3_stmt *row,
 		return r;
 	if (!resv.document)
 		return store_error(s, SQLITE_NOMEM, err);
-	return each(ctx, &resv);
+	return reader->resv(ctx, &resv);
 }
 
-static int load_resvs(struct store *s, int (*each)(void *ctx, const struct store_resv *resv),
+static int binding_row(struct store *s, sqlite3_stmt *row, const struct store_reader *reader,
+	void *ctx, struct err *err)
+{
+	char name[RESV_NAME_MAX + 1];
+	struct store_binding binding = {
+		.container = column_text(row, 1),
+		.cgroup = column_text(row, 2),
+		.pid = (pid_t)sqlite3_column_int64(row, 3),
+		.pid_start = (uint64_t)sqlite3_column_int64(row, 4),
+		.program = (uint64_t)sqlite3_column_int64(row, 5),
+		.by_attach = sqlite3_column_int(row, 6) != 0,
+	};
+	int r = column_name(s, row, name, err);
+
+	return r < 0 ? r : reader->binding(ctx, name, &binding);
+}
+
+static int thread_row(struct store *s, sqlite3_stmt *row, const struct store_reader *reader,
+	void *ctx, struct err *err)
+{
+	struct store_thread thread = {
+		.tid = (pid_t)sqlite3_column_int64(row, 1),
+		.start = (uint64_t)sqlite3_column_int64(row, 2),
+	};
+	int r = column_name(s, row, thread.name, err);
+
+	return r < 0 ? r : reader->thread(ctx, &thread);
+}
+
+static int load(struct store *s, enum sql which, row_fn *each, const struct store_reader *reader,
 	void *ctx, struct err *err)
 {
 	cleanup_sql sqlite3_stmt *row = NULL;
-	int r = sql_open(s, SQL_LOAD, &row, err, "");
+	int r = sql_open(s, which, &row, err, "");
 
 	while (r == 0) {
 		int code = sqlite3_step(row);
 
 		if (code == SQLITE_DONE)
 			return 0;
-		r = code == SQLITE_ROW ? each_resv_row(s, row, each, ctx, err)
-				       : store_error(s, code, err);
+		r = code == SQLITE_ROW ? each(s, row, reader, ctx, err) : store_error(s, code, err);
 	}
 	return r;
 }
 
-static int load_threads(struct store *s, int (*each)(void *ctx, const struct store_thread *thread),
-	void *ctx, struct err *err)
+int store_load(struct store *s, const struct store_reader *reader, void *ctx, struct err *err)
 {
-	cleanup_sql sqlite3_stmt *row = NULL;
-	int r = sql_open(s, SQL_LOAD_THREADS, &row, err, "");
+	int r = load(s, SQL_LOAD, resv_row, reader, ctx, err);
 
-	while (r == 0) {
-		struct store_thread thread = { 0 };
-		int code = sqlite3_step(row);
-
-		if (code == SQLITE_DONE)
-			return 0;
-		if (code != SQLITE_ROW)
-			return store_error(s, code, err);
-		thread.tid = (pid_t)sqlite3_column_int64(row, 1);
-		thread.start = (uint64_t)sqlite3_column_int64(row, 2);
-		r = column_name(s, row, thread.name, err);
-		if (r == 0)
-			r = each(ctx, &thread);
-	}
-	return r;
-}
-
-int store_load(struct store *s, int (*each)(void *ctx, const struct store_resv *resv),
-	int (*each_thread)(void *ctx, const struct store_thread *thread), void *ctx,
-	struct err *err)
-{
-	int r = load_resvs(s, each, ctx, err);
-
-	return r != 0 ? r : load_threads(s, each_thread, ctx, err);
+	if (r == 0)
+		r = load(s, SQL_LOAD_BINDINGS, binding_row, reader, ctx, err);
+	return r != 0 ? r : load(s, SQL_LOAD_THREADS, thread_row, reader, ctx, err);
 }
 
 int store_history(struct store *s, const char *name,

@@ -20,11 +20,11 @@
 
 struct store;
 
-/* Who holds a reservation. */
+/* Who holds a reservation; of a shareable one there may be several. */
 struct store_binding {
 	const char *container; /* NULL: none; so the next */
 	const char *cgroup;
-	pid_t pid; /* 0: nobody */
+	pid_t pid;
 	uint64_t pid_start; /* clock ticks since boot: starttime in /proc/PID/stat, proc(5) */
 	uint64_t program; /* a number for what pid ran when it was bound */
 	bool by_attach; /* it came by threads put in by hand */
@@ -34,13 +34,13 @@ struct store_binding {
 struct store_resv {
 	char name[RESV_NAME_MAX + 1];
 	const char *document; /* JSON text */
-	struct store_binding binding;
 	enum placement placement; /* PLACEMENT_NONE on load: one that this version does not know */
 	const char *test; /* the admission test that decided; may be NULL */
 	const char *reason; /* its sentence; may be NULL */
 	bool has_bound;
 	nsec_t bound_ns;
 	bool transient; /* ends with what holds it, see rt.takt.varlink */
+	bool shareable; /* several may hold it */
 	int64_t created_ms; /* since the epoch */
 };
 
@@ -82,8 +82,9 @@ int store_reserve(struct store *s, const struct store_resv *resv, const struct c
 	struct err *err); /* also -EEXIST */
 int store_bind(struct store *s, const char *name, const struct store_binding *binding,
 	const struct change *change, struct err *err);
-/* Its threads go with it. */
-int store_unbind(struct store *s, const char *name, const struct change *change, struct err *err);
+/* The one with that first process; with the last one go its threads. */
+int store_unbind(struct store *s, const char *name, pid_t pid, uint64_t pid_start,
+	const struct change *change, struct err *err);
 /* Its threads go with it; its history stays. */
 int store_release(struct store *s, const char *name, const struct change *change, struct err *err);
 /* A thread is in one reservation: the last one it was put in. */
@@ -94,13 +95,18 @@ int store_detach(
 	struct store *s, const char *name, pid_t tid, const struct change *change, struct err *err);
 int store_change(struct store *s, const struct change *change, struct err *err);
 
+struct store_reader {
+	int (*resv)(void *ctx, const struct store_resv *resv);
+	int (*binding)(void *ctx, const char *name, const struct store_binding *binding);
+	int (*thread)(void *ctx, const struct store_thread *thread);
+};
+
 /*
- * In the order in which they were made. A callback that returns non-zero ends the walk, and its
- * value is returned; it must not call the store.
+ * All reservations, then all bindings, then all threads, in the order in which they were made. A
+ * callback that returns non-zero ends the walk, and its value is returned; it must not call the
+ * store.
  */
-int store_load(struct store *s, int (*each)(void *ctx, const struct store_resv *resv),
-	int (*each_thread)(void *ctx, const struct store_thread *thread), void *ctx,
-	struct err *err);
+int store_load(struct store *s, const struct store_reader *reader, void *ctx, struct err *err);
 /* Oldest first. */
 int store_history(struct store *s, const char *name,
 	int (*each)(void *ctx, const struct change *change), void *ctx, struct err *err);

@@ -55,8 +55,13 @@ TEST(a_reservation_has_every_field_of_the_interface)
 {
 	struct resv_request q = request_make();
 	struct resv_info info = info_make(&q);
-	cleanup_json json_t *o = api_reservation_encode(&info);
+	cleanup_json json_t *o = NULL;
 
+	info.containers = (const char *const[]){ "c0ffee", "decaf" };
+	info.n_containers = 2;
+	o = api_reservation_encode(&info);
+	CHECK_EQ(json_array_size(json_object_get(o, "containers")), 2);
+	CHECK_TEXT(json_string_value(json_array_get(json_object_get(o, "containers"), 1)), "decaf");
 	CHECK_TEXT(text(o, "name"), "camera");
 	CHECK_TEXT(text(o, "state"), "active");
 	CHECK_EQ(number(o, "runtimeNs"), 2500000);

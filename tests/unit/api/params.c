@@ -85,16 +85,47 @@ TEST(attach_refuses_what_is_no_thread)
 	}
 }
 
-TEST(a_name_is_required_or_may_be_absent)
+TEST(a_name_is_required)
 {
 	cleanup_json json_t *none = json_object(), *null = load("{\"name\":null}");
 	const char *name = "old";
 
-	CHECK_EQ(api_name_decode(none, true, &name, NULL), -EINVAL);
-	CHECK_EQ(api_name_decode(null, true, &name, NULL), -EINVAL);
+	CHECK_EQ(api_name_decode(none, &name, NULL), -EINVAL);
+	CHECK_EQ(api_name_decode(null, &name, NULL), -EINVAL);
 	CHECK_TEXT(name, "old");
-	CHECK_EQ(api_name_decode(none, false, &name, NULL), 0);
-	CHECK(!name);
+}
+
+TEST(list_takes_a_name_or_a_prefix_or_nothing)
+{
+	static const char *const bad[] = { "{\"name\":\"a\",\"prefix\":\"a\"}", "{\"prefix\":7}",
+		"{\"prefix\":[]}", "{\"x\":1}" };
+	cleanup_json json_t *none = json_object(), *prefix = load("{\"prefix\":\"arm-rt.\"}");
+	struct api_list asked;
+
+	CHECK_EQ(api_list_decode(none, &asked, NULL), 0);
+	CHECK(!asked.name && !asked.prefix);
+	CHECK_EQ(api_list_decode(prefix, &asked, NULL), 0);
+	CHECK_TEXT(asked.prefix, "arm-rt.");
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		cleanup_json json_t *p = load(bad[i]);
+
+		CHECK_EQ(api_list_decode(p, &asked, NULL), -EINVAL);
+	}
+}
+
+TEST(release_takes_a_name_and_whether_only_an_unheld_one_is_meant)
+{
+	cleanup_json json_t *none = json_object(), *plain = load("{\"name\":\"a\"}");
+	cleanup_json json_t *unheld = load("{\"name\":\"a\",\"unheld\":true}");
+	cleanup_json json_t *text = load("{\"name\":\"a\",\"unheld\":\"yes\"}");
+	struct api_release asked;
+
+	CHECK_EQ(api_release_decode(none, &asked, NULL), -EINVAL);
+	CHECK_EQ(api_release_decode(text, &asked, NULL), -EINVAL);
+	CHECK_EQ(api_release_decode(plain, &asked, NULL), 0);
+	CHECK(!asked.unheld);
+	CHECK_EQ(api_release_decode(unheld, &asked, NULL), 0);
+	CHECK(asked.unheld);
 }
 
 TEST(reserve_takes_a_document_and_whether_it_is_transient)
@@ -102,6 +133,7 @@ TEST(reserve_takes_a_document_and_whether_it_is_transient)
 	cleanup_json json_t *good = load("{\"document\":{}}"), *bad = load("{\"document\":[]}");
 	cleanup_json json_t *more = load("{\"document\":{},\"force\":true}");
 	cleanup_json json_t *brief = load("{\"document\":{},\"transient\":true}");
+	cleanup_json json_t *several = load("{\"document\":{},\"shareable\":true}");
 	cleanup_json json_t *number = load("{\"document\":{},\"transient\":1}");
 	struct api_reserve asked = { 0 };
 
@@ -111,7 +143,9 @@ TEST(reserve_takes_a_document_and_whether_it_is_transient)
 	CHECK_EQ(api_reserve_decode(more, &asked, NULL), -EINVAL);
 	CHECK_EQ(api_reserve_decode(number, &asked, NULL), -EINVAL);
 	CHECK_EQ(api_reserve_decode(brief, &asked, NULL), 0);
-	CHECK(asked.transient);
+	CHECK(asked.transient && !asked.shareable);
+	CHECK_EQ(api_reserve_decode(several, &asked, NULL), 0);
+	CHECK(asked.shareable && !asked.transient);
 }
 
 TEST(a_call_without_parameters_refuses_any)

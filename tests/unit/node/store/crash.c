@@ -16,10 +16,10 @@ static const char *const after[] = {
 	"",
 	"a ",
 	"a b ",
-	"a@c1! b ",
-	"a@c1! b b:7/70 ",
-	"a@c1! b b:7/70 ",
-	"a@c1! b ",
+	"a b a@c1!12 ",
+	"a b a@c1!12 b:7/70 ",
+	"a b a@c1!12 b:7/70 ",
+	"a b a@c1!12 ",
 	"a b ",
 	"a ",
 	"a ",
@@ -47,7 +47,7 @@ static int step(struct store *s, int n)
 		return store_detach(s, "b", 7, NULL, NULL);
 	case 7:
 		change.what = "unbound";
-		return store_unbind(s, "a", &change, NULL);
+		return store_unbind(s, "a", 12, 99, &change, NULL);
 	case 8:
 		return store_release(s, "b", NULL, NULL);
 	case 9:

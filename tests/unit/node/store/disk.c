@@ -83,9 +83,11 @@ static int count_resv(void *ctx, const struct store_resv *r)
 
 static int promises(struct store *s)
 {
+	const struct store_reader reader = { count_resv, fixture_each_binding,
+		fixture_each_thread };
 	int n = 0;
 
-	CHECK_EQ(store_load(s, count_resv, fixture_each_thread, &n, NULL), 0);
+	CHECK_EQ(store_load(s, &reader, &n, NULL), 0);
 	return n;
 }
 

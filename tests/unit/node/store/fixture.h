@@ -101,9 +101,17 @@ static inline int fixture_each(void *ctx, const struct store_resv *r)
 {
 	char *text = ctx, *at = text + strlen(text);
 
-	snprintf(at, FIXTURE_TEXT_MAX - (at - text), "%s%s%s%s%s ", r->name,
-		r->binding.container ? "@" : "", r->binding.container ?: "",
-		r->binding.pid ? "!" : "", r->transient ? "~" : "");
+	snprintf(at, FIXTURE_TEXT_MAX - (at - text), "%s%s%s ", r->name, r->transient ? "~" : "",
+		r->shareable ? "+" : "");
+	return 0;
+}
+
+static inline int fixture_each_binding(void *ctx, const char *name, const struct store_binding *b)
+{
+	char *text = ctx, *at = text + strlen(text);
+
+	snprintf(at, FIXTURE_TEXT_MAX - (at - text), "%s@%s!%d ", name, b->container ?: "",
+		(int)b->pid);
 	return 0;
 }
 
@@ -116,14 +124,16 @@ static inline int fixture_each_thread(void *ctx, const struct store_thread *t)
 	return 0;
 }
 
-/* "NAME[@CONTAINER][!][-] ... NAME:TID/START ... ": '!' has a pid, '-' is ending. */
+/* "NAME[~][+] ... NAME@CONTAINER!PID ... NAME:TID/START ... ": '~' is transient, '+' shareable. */
 static inline const char *fixture_content(struct store *s)
 {
+	static const struct store_reader reader = { fixture_each, fixture_each_binding,
+		fixture_each_thread };
 	static char text[FIXTURE_TEXT_MAX];
 	struct err err = ERR_NULL;
 
 	text[0] = '\0';
-	if (store_load(s, fixture_each, fixture_each_thread, text, &err) != 0)
+	if (store_load(s, &reader, text, &err) != 0)
 		fail_msg("%s", err.text);
 	return text;
 }

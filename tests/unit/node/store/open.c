@@ -310,6 +310,28 @@ TEST(foreign_files_in_the_folder_are_left_alone)
 	free(data);
 }
 
+/* As the first version of the tables had it. */
+TEST(what_an_older_version_bound_is_bound)
+{
+	struct store *s;
+
+	fixture_new();
+	store_close(fixture_open(NULL));
+	sql("DROP TABLE binding; ALTER TABLE reservation DROP COLUMN shareable;"
+	    "ALTER TABLE reservation ADD COLUMN container TEXT;"
+	    "ALTER TABLE reservation ADD COLUMN cgroup TEXT;"
+	    "ALTER TABLE reservation ADD COLUMN pid INTEGER NOT NULL DEFAULT 0;"
+	    "ALTER TABLE reservation ADD COLUMN pid_start INTEGER NOT NULL DEFAULT 0;"
+	    "ALTER TABLE reservation ADD COLUMN program INTEGER NOT NULL DEFAULT 0;"
+	    "ALTER TABLE reservation ADD COLUMN by_attach INTEGER NOT NULL DEFAULT 0;"
+	    "INSERT INTO reservation (name, document, container, pid, placement, transient,"
+	    " created_ms) VALUES ('camera', '{}', 'c1', 12, 'shared', 0, 0),"
+	    " ('arm', '{}', NULL, 0, 'shared', 1, 0); PRAGMA user_version = 1");
+	s = fixture_open(NULL);
+	CHECK_TEXT(fixture_content(s), "camera arm~ camera@c1!12 ");
+	store_close(s);
+}
+
 TEST(a_newer_schema_is_refused_and_left_untouched)
 {
 	struct store_opened report;

@@ -8,21 +8,29 @@ static int each_full(void *ctx, const struct store_resv *r)
 {
 	CHECK_TEXT(r->name, "camera");
 	CHECK_TEXT(r->document, "{\"kind\":\"Reservation\"}");
-	CHECK_TEXT(r->binding.container, "c1");
-	CHECK_TEXT(r->binding.cgroup, "/machine/c1");
 	CHECK_TEXT(r->test, "gfb");
 	CHECK_TEXT(r->reason, "it fits");
 	*(struct store_resv *)ctx = *r;
 	return 0;
 }
 
+static int each_full_binding(void *ctx, const char *name, const struct store_binding *b)
+{
+	CHECK_TEXT(name, "camera");
+	CHECK_TEXT(b->container, "c1");
+	CHECK_TEXT(b->cgroup, "/machine/c1");
+	CHECK_EQ(b->pid, 4711);
+	CHECK(b->pid_start == UINT64_MAX - 1);
+	CHECK(b->program == UINT64_MAX);
+	CHECK(b->by_attach);
+	return 0;
+}
+
 TEST(a_promise_is_read_back_as_it_was_given)
 {
-	struct store_resv resv = fixture_resv("camera"), copy = { 0 };
-	struct err err = ERR_NULL;
-	struct store *s;
-
-	resv.binding = (struct store_binding){
+	static const struct store_reader reader = { each_full, each_full_binding,
+		fixture_each_thread };
+	const struct store_binding binding = {
 		.container = "c1",
 		.cgroup = "/machine/c1",
 		.pid = 4711,
@@ -30,17 +38,18 @@ TEST(a_promise_is_read_back_as_it_was_given)
 		.program = UINT64_MAX,
 		.by_attach = true,
 	};
+	struct store_resv resv = fixture_resv("camera"), copy = { 0 };
+	struct err err = ERR_NULL;
+	struct store *s;
+
 	resv.transient = true;
 	fixture_new();
 	s = fixture_open(NULL);
 	CHECK_EQ(store_reserve(s, &resv, NULL, &err), 0);
-	CHECK_EQ(store_load(s, each_full, fixture_each_thread, &copy, &err), 0);
-	CHECK_EQ(copy.binding.pid, 4711);
-	CHECK(copy.binding.pid_start == UINT64_MAX - 1);
-	CHECK(copy.binding.program == UINT64_MAX);
-	CHECK(copy.binding.by_attach);
+	CHECK_EQ(store_bind(s, "camera", &binding, NULL, &err), 0);
+	CHECK_EQ(store_load(s, &reader, &copy, &err), 0);
 	CHECK_EQ(copy.placement, PLACEMENT_SHARED);
-	CHECK(copy.has_bound && copy.transient);
+	CHECK(copy.has_bound && copy.transient && !copy.shareable);
 	CHECK_EQ(copy.bound_ns, 20000000);
 	CHECK_EQ(copy.created_ms, 1700000000123);
 	store_close(s);
@@ -49,14 +58,23 @@ TEST(a_promise_is_read_back_as_it_was_given)
 static int each_bare(void *ctx, const struct store_resv *r)
 {
 	++*(int *)ctx;
-	CHECK(!r->binding.container && !r->binding.cgroup && !r->test && !r->reason);
-	CHECK(!r->has_bound && !r->transient && r->binding.pid == 0);
+	CHECK(!r->test && !r->reason && !r->has_bound && !r->transient);
 	CHECK_EQ(r->placement, PLACEMENT_GROUP);
+	return 0;
+}
+
+static int each_bare_binding(void *ctx, const char *name, const struct store_binding *b)
+{
+	++*(int *)ctx;
+	CHECK(!b->container && !b->cgroup && !b->by_attach);
 	return 0;
 }
 
 TEST(what_is_absent_stays_absent)
 {
+	static const struct store_reader reader = { each_bare, each_bare_binding,
+		fixture_each_thread };
+	const struct store_binding binding = { .pid = 12 };
 	struct store_resv resv = { .name = "a", .document = "{}", .placement = PLACEMENT_GROUP };
 	struct store *s;
 	int seen = 0;
@@ -64,8 +82,9 @@ TEST(what_is_absent_stays_absent)
 	fixture_new();
 	s = fixture_open(NULL);
 	CHECK_EQ(store_reserve(s, &resv, NULL, NULL), 0);
-	CHECK_EQ(store_load(s, each_bare, fixture_each_thread, &seen, NULL), 0);
-	CHECK_EQ(seen, 1);
+	CHECK_EQ(store_bind(s, "a", &binding, NULL, NULL), 0);
+	CHECK_EQ(store_load(s, &reader, &seen, NULL), 0);
+	CHECK_EQ(seen, 2);
 	store_close(s);
 }
 
@@ -99,10 +118,10 @@ TEST(every_step_of_a_life_survives_a_restart)
 	store_close(s);
 
 	s = fixture_open(NULL);
-	CHECK_TEXT(fixture_content(s), "camera@c1! arm camera:13/100 arm:14/101 ");
+	CHECK_TEXT(fixture_content(s), "camera arm camera@c1!12 camera:13/100 arm:14/101 ");
 	CHECK_TEXT(fixture_history(s, "camera"), "reserved bound ");
 	change.what = "unbound";
-	CHECK_EQ(store_unbind(s, "camera", &change, NULL), 0);
+	CHECK_EQ(store_unbind(s, "camera", 12, 99, &change, NULL), 0);
 	CHECK_EQ(store_detach(s, "camera", 13, NULL, NULL), 0);
 	store_close(s);
 
@@ -144,7 +163,7 @@ TEST(a_promise_is_synced_to_disk_whatever_came_before)
 
 		CHECK_EQ(store_bind(s, "a", &b, NULL, NULL), 0);
 		CHECK_EQ(sync_level(s), 1);
-		CHECK_EQ(store_unbind(s, "a", NULL, NULL), 0);
+		CHECK_EQ(store_unbind(s, "a", 12, 0, NULL, NULL), 0);
 		CHECK_EQ(fixture_reserve(s, name, NULL), 0);
 		CHECK_EQ(sync_level(s), 2);
 		CHECK_EQ(store_release(s, name, NULL, NULL), 0);
@@ -166,7 +185,7 @@ TEST(what_is_not_there_cannot_be_changed)
 	s = fixture_open(NULL);
 	CHECK_EQ(store_bind(s, "ghost", &b, &change, &err), -ENOENT);
 	CHECK_TEXT(err.text, "no reservation ghost is stored");
-	CHECK_EQ(store_unbind(s, "ghost", &change, NULL), -ENOENT);
+	CHECK_EQ(store_unbind(s, "ghost", 12, 99, &change, NULL), -ENOENT);
 	CHECK_EQ(store_release(s, "ghost", &change, NULL), -ENOENT);
 	CHECK_EQ(store_attach(s, "ghost", 1, 1, &change, NULL), -ENOENT);
 	CHECK_TEXT(fixture_history(s, "ghost"), "");
@@ -190,15 +209,6 @@ TEST(a_thread_is_in_the_last_reservation_it_was_put_in)
 	store_close(s);
 }
 
-static int each_unbound(void *ctx, const struct store_resv *r)
-{
-	const struct store_binding *b = &r->binding;
-
-	CHECK(!b->container && !b->cgroup && b->pid == 0 && b->pid_start == 0);
-	CHECK(b->program == 0 && !b->by_attach);
-	return 0;
-}
-
 TEST(an_unbound_reservation_keeps_nothing_of_its_binding)
 {
 	struct store_binding b = { "c1", "/c1", 12, 99, 6, true };
@@ -209,12 +219,34 @@ TEST(an_unbound_reservation_keeps_nothing_of_its_binding)
 	s = fixture_open(NULL);
 	CHECK_EQ(fixture_reserve(s, "camera", NULL), 0);
 	CHECK_EQ(store_bind(s, "camera", &b, NULL, NULL), 0);
-	CHECK_EQ(store_unbind(s, "camera", NULL, NULL), 0);
-	CHECK_EQ(store_load(s, each_unbound, fixture_each_thread, NULL, NULL), 0);
+	CHECK_EQ(store_unbind(s, "camera", 12, 99, NULL, NULL), 0);
+	CHECK_TEXT(fixture_content(s), "camera ");
 	CHECK_EQ(store_bind(s, "camera", &b, NULL, NULL), 0);
 	store_close(s);
 	CHECK_EQ(store_open(fixture_dir, "boot-2", &s, &report, NULL), 0);
-	CHECK_EQ(store_load(s, each_unbound, fixture_each_thread, NULL, NULL), 0);
+	CHECK_TEXT(fixture_content(s), "camera ");
+	store_close(s);
+}
+
+TEST(several_hold_a_reservation_and_its_threads_go_with_the_last)
+{
+	struct store_binding one = { "c1", "/c1", 12, 99 }, two = { "c2", "/c2", 13, 99 };
+	struct store_resv resv = fixture_resv("camera");
+	struct store *s;
+
+	resv.shareable = true;
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(store_reserve(s, &resv, NULL, NULL), 0);
+	CHECK_EQ(store_bind(s, "camera", &one, NULL, NULL), 0);
+	CHECK_EQ(store_bind(s, "camera", &two, NULL, NULL), 0);
+	CHECK_EQ(store_attach(s, "camera", 14, 100, NULL, NULL), 0);
+	CHECK_TEXT(fixture_content(s), "camera+ camera@c1!12 camera@c2!13 camera:14/100 ");
+	CHECK_EQ(store_unbind(s, "camera", 12, 98, NULL, NULL), -ENOENT);
+	CHECK_EQ(store_unbind(s, "camera", 12, 99, NULL, NULL), 0);
+	CHECK_TEXT(fixture_content(s), "camera+ camera@c2!13 camera:14/100 ");
+	CHECK_EQ(store_unbind(s, "camera", 13, 99, NULL, NULL), 0);
+	CHECK_TEXT(fixture_content(s), "camera+ ");
 	store_close(s);
 }
 
@@ -225,6 +257,8 @@ static int each_until_two(void *ctx, const struct store_resv *r)
 
 TEST(a_walk_ends_where_the_callback_says)
 {
+	static const struct store_reader reader = { each_until_two, fixture_each_binding,
+		fixture_each_thread };
 	struct store *s;
 	int seen = 0;
 
@@ -232,7 +266,7 @@ TEST(a_walk_ends_where_the_callback_says)
 	s = fixture_open(NULL);
 	for (int i = 0; i < 3; i++)
 		CHECK_EQ(fixture_reserve(s, (char[]){ 'a' + i, 0 }, NULL), 0);
-	CHECK_EQ(store_load(s, each_until_two, fixture_each_thread, &seen, NULL), 42);
+	CHECK_EQ(store_load(s, &reader, &seen, NULL), 42);
 	CHECK_EQ(seen, 2);
 	CHECK_TEXT(fixture_content(s), "a b c ");
 	store_close(s);
