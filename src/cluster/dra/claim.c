@@ -91,18 +91,19 @@ static int read_resv(const struct claim *c, const json_t *allocation, const char
 	char name[RESV_NAME_MAX + 1];
 	cleanup_json json_t *spec = NULL, *document = NULL;
 	int r = spec_of(allocation, full_request, &spec, err);
+	size_t used;
 
 	if (r < 0)
 		return r;
-	if (c->n == 0)
-		snprintf(name, sizeof(name), "%.*s.%s", NAME_PART_MAX, c->name, c->uid);
-	else
-		snprintf(name, sizeof(name), "%.*s.%s.%zu", NAME_PART_MAX, c->name, c->uid, c->n);
+	claim_prefix(c->name, c->uid, name);
+	used = strlen(name);
+	if (c->n > 0)
+		snprintf(name + used, sizeof(name) - used, ".%zu", c->n);
 	/* Nothing that changes while the claim is allocated: Reserve is idempotent by its document. */
-	document = json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:s, s:s}}, s:O}", "apiVersion",
+	document = json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:s, s:s, s:s*}}, s:O}", "apiVersion",
 		DOCUMENT_API_VERSION, "kind", DOCUMENT_KIND, "metadata", "name", name, "labels",
-		"namespace", c->namespace, "claim", c->name, "request", result->request, "spec",
-		spec);
+		"namespace", c->namespace, "claim", c->name, "request", result->request, "pod",
+		c->pod, "spec", spec);
 	if (!document)
 		return err_set(err, -ENOMEM, "out of memory");
 	return document_from_json(document, &result->resv, NULL, err);
@@ -208,6 +209,23 @@ static int read_results(struct claim *c, const json_t *object, struct err *err)
 	return c->n ? 0 : err_set(err, -ENOENT, "it has no device of " CLAIM_DRIVER);
 }
 
+/* A claim that was made from a template belongs to its pod. */
+static const char *pod_of(const json_t *metadata)
+{
+	const json_t *owner;
+	size_t i;
+
+	json_array_foreach (json_object_get(metadata, "ownerReferences"), i, owner) {
+		const char *kind = json_string_value(json_object_get(owner, "kind"));
+		const char *name = json_string_value(json_object_get(owner, "name"));
+
+		if (kind && name && strcmp(kind, "Pod") == 0 &&
+			strlen(name) <= RESV_LABEL_VALUE_MAX)
+			return name;
+	}
+	return NULL;
+}
+
 int claim_read(const json_t *object, const char *uid, struct claim *ret, struct err *err)
 {
 	const json_t *metadata = json_object_get(object, "metadata");
@@ -215,6 +233,7 @@ int claim_read(const json_t *object, const char *uid, struct claim *ret, struct 
 		.namespace = json_string_value(json_object_get(metadata, "namespace")),
 		.name = json_string_value(json_object_get(metadata, "name")),
 		.uid = json_string_value(json_object_get(metadata, "uid")),
+		.pod = pod_of(metadata),
 	};
 	int r;
 
@@ -239,6 +258,11 @@ void claim_fini(struct claim *c)
 	for (size_t i = 0; i < c->n; i++)
 		resv_request_fini(&c->results[i].resv);
 	c->n = 0;
+}
+
+void claim_prefix(const char *name, const char *uid, char ret[static RESV_NAME_MAX + 1])
+{
+	snprintf(ret, RESV_NAME_MAX + 1, "%.*s.%s", NAME_PART_MAX, name, uid);
 }
 
 bool claim_owns(const char *reservation, const char *uid)

@@ -29,6 +29,7 @@ struct claim_result {
 
 struct claim {
 	const char *namespace, *name, *uid;
+	const char *pod; /* that it was made for, from a template; NULL: none */
 	struct claim_result results[CLAIM_RESULTS_MAX]; /* of our driver */
 	size_t n;
 };
@@ -45,6 +46,12 @@ void claim_fini(struct claim *c); /* accepts NULL and a zeroed claim */
  * -ENOENT: nothing of it is ours. -EPROTO: not a claim as the API has them. -ENOMEM.
  */
 int claim_read(const json_t *object, const char *uid, struct claim *ret, struct err *err);
+
+/*
+ * What the names of all reservations of that claim begin with; each goes on with nothing, or with a
+ * dot and a number.
+ */
+void claim_prefix(const char *name, const char *uid, char ret[static RESV_NAME_MAX + 1]);
 
 /* The reservation of that name was made for the claim with that uid. */
 bool claim_owns(const char *reservation, const char *uid);

@@ -18,6 +18,12 @@
 
 #include "base/cleanup.h"
 #include "cluster/dra/claim.h"
+#include "cluster/nodeplugin/door.h"
+#include "cluster/nodeplugin/reclaim.h"
+#include "cluster/nodeplugin/report.h"
+
+/* A prepare asks the API server, and has to be answered within the kubelet's 45 s. */
+#define KUBE_CALL_MS 10000
 
 enum exit_code {
 	EXIT_USAGE = 64,
@@ -102,6 +108,7 @@ static int open_kube(struct plugin *p, const char *kubeconfig, struct err *err)
 	static const struct kube_client_options options = {
 		.user_agent = "takt-dra/" TAKT_VERSION,
 		.random = random_number,
+		.timeout_ms = KUBE_CALL_MS,
 	};
 	cleanup_kube_config struct kube_config config = KUBE_CONFIG_NULL;
 	int r = kubeconfig ? kube_config_read(kubeconfig, NULL, &config, err)
@@ -149,9 +156,14 @@ static int start(struct plugin *p, const struct options *o, struct err *err)
 	uv_signal_init(&p->loop, &p->stop_int);
 	uv_signal_start(&p->stop_term, on_stop, SIGTERM);
 	uv_signal_start(&p->stop_int, on_stop, SIGINT);
+	uv_timer_init(&p->loop, &p->report_timer);
 	r = open_kube(p, o->kubeconfig, err);
 	if (r == 0)
+		r = door_create(&p->door, &p->loop, p->socket, err);
+	if (r == 0)
 		r = publish_start(p, err);
+	if (r == 0)
+		reclaim_begin(p);
 	if (r == 0)
 		r = open_sockets(p, o->kubelet_dir, err);
 	return r;
@@ -169,6 +181,10 @@ static void stop(struct plugin *p)
 	listen_close(p->registration);
 	listen_close(p->dra);
 	publish_stop(p);
+	reclaim_stop(p);
+	prepare_stop(p);
+	report_stop(p);
+	door_destroy(p->door);
 	kube_client_destroy(p->kube);
 	uv_close((uv_handle_t *)&p->stop_term, NULL);
 	uv_close((uv_handle_t *)&p->stop_int, NULL);

@@ -7,6 +7,7 @@
 
 #include <uv.h>
 
+#include "cluster/dra/outcome.h"
 #include "cluster/kube/client.h"
 #include "cluster/kube/watch.h"
 #include "cluster/nodeplugin/kubelet.h"
@@ -20,9 +21,24 @@ struct plugin {
 	const char *node; /* the Node's name */
 	const char *socket; /* of taktd */
 	struct kube_client *kube;
+	struct door *door;
 	struct listen *registration, *dra;
 	char endpoint[PLUGIN_PATH_MAX], registration_path[PLUGIN_PATH_MAX];
 	uv_signal_t stop_term, stop_int;
+
+	struct errand *errands; /* prepare.c */
+
+	/* reclaim.c */
+	struct sweep *sweeps;
+	uv_timer_t reconcile_timer;
+	bool reconciling, reconcile_again;
+
+	/* report.c */
+	struct report *reports;
+	unsigned n_reports, n_reports_running;
+	uv_timer_t report_timer;
+	struct outcome_said said;
+	bool told_no_events; /* in the log */
 
 	/* publish.c */
 	struct kube_watch *slices;
@@ -41,6 +57,11 @@ void plugin_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* prepare.c: a claim becomes reservations, and is over again. */
 extern const struct kubelet_handler prepare_handler;
+/* That claim is just being prepared, or unprepared. */
+bool prepare_is_at(const struct plugin *p, const char *uid);
+bool unprepare_is_at(const struct plugin *p, const char *uid);
+/* What is under way ends without an answer. */
+void prepare_stop(struct plugin *p);
 
 /* publish.c: what the node can promise, as a ResourceSlice that is always there. */
 int publish_start(struct plugin *p, struct err *err);

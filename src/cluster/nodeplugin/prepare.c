@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Prepare: the claim as the API server has it, then a Reserve for each of its devices; taktd's
- * answer means that the promise is on disk and its CDI file is there. Unprepare: Release of all that
- * was reserved for the claim's uid, which needs no claim object. Both may come again at any time.
+ * answer means that the promise is on disk and its CDI file is there. Where the node is full, what
+ * it holds for claims that are over is ended first. Unprepare: Release of all that was reserved for
+ * the claim's uid, which needs no claim object. Both may come again at any time. The kubelet is
+ * answered first; only then is the outcome told to anybody else.
  */
 #include "cluster/nodeplugin/nodeplugin.h"
 
@@ -14,58 +16,164 @@
 #include "base/cleanup.h"
 #include "cluster/dra/claim.h"
 #include "cluster/nodeplugin/door.h"
+#include "cluster/nodeplugin/reclaim.h"
+#include "cluster/nodeplugin/report.h"
 #include "core/document/document.h"
+
+/* The kubelet waits 45 s (kubernetes/kubernetes, pkg/kubelet/cm/dra/plugin, defaultClientCallTimeout). */
+#define ERRAND_MS 40000
+#define RECLAIM_MS 30000
+#define BUSY_MS 20 /* taktd is just changing that reservation */
 
 /* One claim on its way. */
 struct errand {
+	struct errand *next;
 	struct plugin *plugin;
-	struct kubelet_task *task;
+	struct kubelet_task
+		*task; /* NULL: answered, as its time was up; an answer is still to come */
+	bool unprepare;
+	uint64_t until; /* uv_now() */
+	uv_timer_t timer; /* its time is up, or the pause before it asks again */
+	bool pausing;
+	json_t *key; /* namespace, name, uid: the task's own go with its answer */
 	json_t *object;
 	struct claim claim;
 	size_t at; /* the result that is being reserved */
+	json_t *reservations; /* taktd's, of those that were */
+	char refusal[ERR_TEXT_MAX];
 	json_t *names; /* unprepare: what is still to be released */
 };
 
-static void errand_free(struct errand *e)
+static const char no_memory[] = "takt-dra is out of memory";
+
+static const char *key_of(const struct errand *e, const char *key)
 {
-	claim_fini(&e->claim);
-	json_decref(e->object);
-	json_decref(e->names);
-	free(e);
+	return json_string_value(json_object_get(e->key, key));
 }
 
-static void end(struct errand *e, const char *error)
+static void on_timer_closed(uv_handle_t *handle)
+{
+	free(container_of((uv_timer_t *)handle, struct errand, timer));
+}
+
+static void errand_free(struct errand *e)
+{
+	struct errand **at = &e->plugin->errands;
+
+	while (*at != e)
+		at = &(*at)->next;
+	*at = e->next;
+	claim_fini(&e->claim);
+	json_decref(e->object);
+	json_decref(e->reservations);
+	json_decref(e->names);
+	json_decref(e->key);
+	uv_close((uv_handle_t *)&e->timer, on_timer_closed);
+}
+
+static void answer(struct errand *e, const char *error)
 {
 	if (error)
-		plugin_log("claim %s/%s: %s", kubelet_task_namespace(e->task),
-			kubelet_task_name(e->task), error);
-	kubelet_done(e->task, error);
+		plugin_log("claim %s/%s: %s", key_of(e, "namespace"), key_of(e, "name"), error);
+	kubelet_done(TAKE(e->task), error);
+}
+
+/* code 0: it went well. An errand whose time was up is only told now, if it went well after all. */
+static void end(struct errand *e, int code, const char *error)
+{
+	struct plugin *p = e->plugin;
+
+	if (e->task)
+		answer(e, code < 0 ? error : NULL);
+	if (e->unprepare && code == 0)
+		report_released(p, key_of(e, "namespace"), key_of(e, "name"), key_of(e, "uid"));
+	else if (!e->unprepare && code == 0)
+		report_prepared(p, e->object, e->reservations);
+	else if (!e->unprepare && e->object && code != -ESTALE)
+		report_refused(p, e->object, e->reservations, code, error);
 	errand_free(e);
 }
 
 static void reserve_next(struct errand *e);
+static void release_next(struct errand *e);
 
-static void add_device(struct errand *e, const char *cdi)
+static void on_timer(uv_timer_t *timer)
+{
+	struct errand *e = container_of(timer, struct errand, timer);
+
+	if (e->pausing) {
+		uint64_t now = uv_now(timer->loop);
+
+		e->pausing = false;
+		uv_timer_start(timer, on_timer, e->until > now ? e->until - now : 0, 0);
+		(e->unprepare ? release_next : reserve_next)(e);
+	} else if (e->task) {
+		answer(e, "taktd or the API server took too long: it is tried again");
+	}
+}
+
+static bool time_is_up(const struct errand *e)
+{
+	return !e->task || uv_now(&e->plugin->loop) >= e->until;
+}
+
+static void add_device(struct errand *e, const json_t *reply)
 {
 	const struct claim_result *r = &e->claim.results[e->at];
-	struct kubelet_device d = { r->request, r->pool, r->device, r->share_id, cdi };
+	struct kubelet_device d = { r->request, r->pool, r->device, r->share_id,
+		json_string_value(json_object_get(reply, "device")) };
 
-	if (!cdi || kubelet_add_device(e->task, &d) < 0) {
-		end(e, "takt-dra is out of memory");
+	if (!d.cdi || kubelet_add_device(e->task, &d) < 0 ||
+		json_array_append(e->reservations, json_object_get(reply, "reservation")) < 0) {
+		end(e, -ENOMEM, no_memory);
 		return;
 	}
 	e->at++;
 	reserve_next(e);
 }
 
+/* What was released makes room; else the first answer stands. */
+static void on_reclaimed(void *data, const struct reclaimed *result)
+{
+	struct errand *e = data;
+
+	if (result->released > 0 && !time_is_up(e))
+		reserve_next(e);
+	else
+		end(e, -ENOSPC, e->refusal);
+}
+
+static void no_room(struct errand *e, const char *sentence)
+{
+	uint64_t now = uv_now(&e->plugin->loop), left = e->until > now ? e->until - now : 0;
+
+	snprintf(e->refusal, sizeof(e->refusal), "%s", sentence);
+	if (reclaim_start(e->plugin, left < RECLAIM_MS ? left : RECLAIM_MS, on_reclaimed, e) < 0)
+		end(e, -ENOSPC, e->refusal);
+}
+
+static void pause_errand(struct errand *e)
+{
+	e->pausing = true;
+	uv_timer_start(&e->timer, on_timer, BUSY_MS, 0);
+}
+
 static void on_reserved(void *data, int code, const json_t *reply, const char *error)
 {
 	struct errand *e = data;
 
-	if (code < 0)
-		end(e, error);
+	if (code < 0 && time_is_up(e))
+		end(e, code, error);
+	else if (code == -ENOSPC)
+		no_room(e, error);
+	else if (code == -EBUSY)
+		pause_errand(e);
+	else if (code < 0)
+		end(e, code, error);
+	else if (!e->task)
+		end(e, -ETIMEDOUT, "taktd took too long: it is tried again");
 	else
-		add_device(e, json_string_value(json_object_get(reply, "device")));
+		add_device(e, reply);
 }
 
 static void reserve_next(struct errand *e)
@@ -73,66 +181,118 @@ static void reserve_next(struct errand *e)
 	json_t *document;
 
 	if (e->at == e->claim.n) {
-		end(e, NULL);
+		end(e, 0, NULL);
 		return;
 	}
 	document = document_to_json(&e->claim.results[e->at].resv);
-	if (!document || door_call(&e->plugin->loop, e->plugin->socket, "rt.takt.Reserve",
-				 json_pack("{s:o}", "document", document), on_reserved, e) < 0)
-		end(e, "takt-dra is out of memory");
+	if (!document || door_call(e->plugin->door, "rt.takt.Reserve",
+				 json_pack("{s:o, s:b}", "document", document, "shareable", 1),
+				 on_reserved, e) < 0)
+		end(e, -ENOMEM, no_memory);
 }
 
 static void on_claim(void *data, const struct kube_answer *answer)
 {
 	struct errand *e = data;
 	struct err err = ERR_NULL;
+	int r;
 
-	if (answer->code < 0) {
-		end(e, answer->err.text);
+	if (answer->code < 0 || !e->task) {
+		end(e, answer->code < 0 ? answer->code : -ETIMEDOUT, answer->err.text);
 		return;
 	}
 	e->object = json_incref(answer->object);
-	if (claim_read(e->object, kubelet_task_uid(e->task), &e->claim, &err) < 0)
-		end(e, err.text);
+	r = claim_read(e->object, key_of(e, "uid"), &e->claim, &err);
+	if (r < 0)
+		end(e, r, err.text);
 	else
 		reserve_next(e);
 }
 
-static struct errand *errand_create(void *user, struct kubelet_task *task)
+static struct errand *errand_create(void *user, struct kubelet_task *task, bool unprepare)
 {
 	struct errand *e = calloc(1, sizeof(*e));
+	struct plugin *p = user;
 
 	if (!e) {
-		kubelet_done(task, "takt-dra is out of memory");
+		kubelet_done(task, no_memory);
 		return NULL;
 	}
-	e->plugin = user;
+	e->plugin = p;
 	e->task = task;
+	e->unprepare = unprepare;
+	e->reservations = json_array();
+	e->key = json_pack("{s:s, s:s, s:s}", "namespace", kubelet_task_namespace(task), "name",
+		kubelet_task_name(task), "uid", kubelet_task_uid(task));
+	uv_timer_init(&p->loop, &e->timer);
+	e->next = p->errands;
+	p->errands = e;
+	if (!e->key || !e->reservations) {
+		end(e, -ENOMEM, no_memory);
+		return NULL;
+	}
+	/* The loop's time may be that of its last turn. */
+	uv_update_time(&p->loop);
+	e->until = uv_now(&p->loop) + ERRAND_MS;
+	uv_timer_start(&e->timer, on_timer, ERRAND_MS, 0);
 	return e;
+}
+
+static bool is_at(const struct plugin *p, const char *uid, bool unprepare)
+{
+	for (const struct errand *e = p->errands; e; e = e->next)
+		if (e->unprepare == unprepare && e->key && strcmp(key_of(e, "uid"), uid) == 0)
+			return true;
+	return false;
+}
+
+bool prepare_is_at(const struct plugin *p, const char *uid)
+{
+	return is_at(p, uid, false);
+}
+
+bool unprepare_is_at(const struct plugin *p, const char *uid)
+{
+	return is_at(p, uid, true);
+}
+
+void prepare_stop(struct plugin *p)
+{
+	while (p->errands) {
+		/* Its call goes with its connection. */
+		if (p->errands->task)
+			kubelet_done(TAKE(p->errands->task), "takt-dra is ending");
+		errand_free(p->errands);
+	}
 }
 
 static void on_prepare(void *user, struct kubelet_task *task)
 {
-	struct errand *e = errand_create(user, task);
+	struct errand *e = errand_create(user, task, false);
 	struct kube_ref ref = { { "resource.k8s.io", "v1", "resourceclaims" },
 		kubelet_task_namespace(task), kubelet_task_name(task), NULL };
 	struct err err = ERR_NULL;
 
-	if (e && kube_get(e->plugin->kube, &ref, on_claim, e, NULL, &err) < 0)
-		end(e, err.text);
+	if (!e)
+		return;
+	reclaim_spare(e->plugin, key_of(e, "uid"));
+	if (kube_get(e->plugin->kube, &ref, on_claim, e, NULL, &err) < 0)
+		end(e, -EINVAL, err.text);
 }
-
-static void release_next(struct errand *e);
 
 /* What is not there any more was released before. */
 static void on_released(void *data, int code, const json_t *reply, const char *error)
 {
 	struct errand *e = data;
 
-	if (code < 0 && code != -ESRCH)
-		end(e, error);
-	else
+	if (code == -EBUSY && !time_is_up(e)) {
+		pause_errand(e);
+	} else if (code < 0 && code != -ESRCH) {
+		end(e, code, error);
+	} else {
+		json_array_remove(e->names, json_array_size(e->names) - 1);
 		release_next(e);
+	}
 }
 
 static void release_next(struct errand *e)
@@ -141,14 +301,12 @@ static void release_next(struct errand *e)
 	json_t *parameters;
 
 	if (n == 0) {
-		end(e, NULL);
+		end(e, 0, NULL);
 		return;
 	}
 	parameters = json_pack("{s:O}", "name", json_array_get(e->names, n - 1));
-	json_array_remove(e->names, n - 1);
-	if (!parameters || door_call(&e->plugin->loop, e->plugin->socket, "rt.takt.Release",
-				   parameters, on_released, e) < 0)
-		end(e, "takt-dra is out of memory");
+	if (door_call(e->plugin->door, "rt.takt.Release", parameters, on_released, e) < 0)
+		end(e, -ENOMEM, no_memory);
 }
 
 static void on_listed(void *data, int code, const json_t *reply, const char *error)
@@ -158,14 +316,14 @@ static void on_listed(void *data, int code, const json_t *reply, const char *err
 	size_t i;
 
 	if (code < 0) {
-		end(e, error);
+		end(e, code, error);
 		return;
 	}
 	e->names = json_array();
 	json_array_foreach (json_object_get(reply, "reservations"), i, resv) {
 		json_t *name = json_object_get(resv, "name");
 
-		if (claim_owns(json_string_value(name), kubelet_task_uid(e->task)))
+		if (claim_owns(json_string_value(name), key_of(e, "uid")))
 			json_array_append(e->names, name);
 	}
 	release_next(e);
@@ -173,11 +331,15 @@ static void on_listed(void *data, int code, const json_t *reply, const char *err
 
 static void on_unprepare(void *user, struct kubelet_task *task)
 {
-	struct errand *e = errand_create(user, task);
+	struct errand *e = errand_create(user, task, true);
+	char prefix[RESV_NAME_MAX + 1];
 
-	if (e && door_call(&e->plugin->loop, e->plugin->socket, "rt.takt.List", json_object(),
-			 on_listed, e) < 0)
-		end(e, "takt-dra is out of memory");
+	if (!e)
+		return;
+	claim_prefix(key_of(e, "name"), key_of(e, "uid"), prefix);
+	if (door_call(e->plugin->door, "rt.takt.List", json_pack("{s:s}", "prefix", prefix),
+		    on_listed, e) < 0)
+		end(e, -ENOMEM, no_memory);
 }
 
 static void on_registered(void *user, const char *why)
@@ -188,6 +350,7 @@ static void on_registered(void *user, const char *why)
 	}
 	plugin_log("registered with the kubelet");
 	publish_registered(user);
+	reclaim_soon(user);
 }
 
 const struct kubelet_handler prepare_handler = { on_prepare, on_unprepare, on_registered };

@@ -107,13 +107,13 @@ static void on_list(void *data, int code, const json_t *reply, const char *error
 		return;
 	}
 	p->list = json_incref((json_t *)reply);
-	if (door_call(&p->loop, p->socket, "rt.takt.Node", json_object(), on_node_info, p) < 0)
+	if (door_call(p->door, "rt.takt.Node", json_object(), on_node_info, p) < 0)
 		failed(p, "out of memory");
 }
 
 static void ask_taktd(struct plugin *p)
 {
-	if (door_call(&p->loop, p->socket, "rt.takt.List", json_object(), on_list, p) < 0)
+	if (door_call(p->door, "rt.takt.List", json_object(), on_list, p) < 0)
 		failed(p, "out of memory");
 }
 

@@ -67,6 +67,25 @@ TEST(a_claim_is_the_reservation_that_it_was_given)
 	CHECK_EQ(c.results[0].resv.guarantee, GUARANTEE_HARD);
 }
 
+TEST(a_claim_made_from_a_template_says_for_which_pod)
+{
+	cleanup_json json_t *object = claim(RESULT("rt", "200k"), FOUR_OF_TWENTY);
+	cleanup_claim struct claim c = CLAIM_NULL;
+	const struct resv_request *r = &c.results[0].resv;
+	char prefix[RESV_NAME_MAX + 1];
+
+	json_object_set_new(json_object_get(object, "metadata"), "ownerReferences",
+		json_pack("[{s:s, s:s}, {s:s, s:s}]", "kind", "Job", "name", "no", "kind", "Pod",
+			"name", "arm-7"));
+	CHECK_EQ(claim_read(object, UID, &c, NULL), 0);
+	CHECK_EQ(r->n_labels, 4);
+	for (size_t i = 0; i < r->n_labels; i++)
+		if (strcmp(r->labels[i].key, "pod") == 0)
+			CHECK_TEXT(r->labels[i].value, "arm-7");
+	claim_prefix("arm-rt-x7k2p", UID, prefix);
+	CHECK_TEXT(r->name, prefix);
+}
+
 TEST(its_labels_say_whose_it_is)
 {
 	static const char *const labels[][2] = { { "claim", "arm-rt-x7k2p" },
