@@ -3,12 +3,13 @@
 BUILD ?= build
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo check bench e2e fuzz install clean packages
+.PHONY: help demo check bench bench-node e2e fuzz install clean packages
 
 help:
 	@echo 'make demo      install what is missing, build, and show what a reservation does'
 	@echo 'make check     install what is missing, build, and run all the tests'
 	@echo 'make bench     measure: admission, reserve, hook, memory'
+	@echo 'make bench-node  measure claims on a real Kubernetes node (as root)'
 	@echo 'make e2e       build a real Kubernetes node (once), and run claims on it'
 	@echo 'make fuzz      run every fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
 	@echo 'make install   build and install (DESTDIR is honoured)'
@@ -32,6 +33,13 @@ e2e: packages
 	@ninja -C $(BUILD)
 	@tests/e2e/build
 	@tests/run --build $(BUILD) --suite e2e
+
+bench-node: packages
+	@tools/install-packages check e2e
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD)
+	@ninja -C $(BUILD)
+	@tests/e2e/build
+	@tests/e2e/bench_node.py --build $(BUILD)
 
 fuzz:
 	@tools/install-packages develop

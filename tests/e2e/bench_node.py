@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a claim costs on a real node, as its kubelet measures it: a table beside the figures to
+beat. Asserts nothing. bench_node.py [--build DIR] [--pods N] [--rounds N]"""
+
+import argparse
+import http.client
+import json
+import os
+import re
+import ssl
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "integration"), str(HERE.parent)]
+from cluster import Cluster, pod, wait_until  # noqa: E402
+from takt_node import DEVICE_CLASS, Programs, TaktCase, claiming_pod, template  # noqa: E402
+
+METRIC = "dra_grpc_operations_duration_seconds"
+
+
+class Ground:
+    """What Programs needs of a test case, and an end."""
+
+    kubelet_metric = TaktCase.kubelet_metric
+
+    def __init__(self, cluster):
+        self.cluster, self.cleanups = cluster, []
+
+    def addCleanup(self, function, *args):
+        self.cleanups.append(lambda: function(*args))
+
+    def end(self):
+        for clean in reversed(self.cleanups):
+            clean()
+
+
+class Api:
+    """The API server over one connection: kubectl takes longer than what is measured."""
+
+    def __init__(self, cluster):
+        pki = cluster.state / "pki"
+        context = ssl.create_default_context(cafile=pki / "ca.crt")
+        context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+        self.connection = http.client.HTTPSConnection("127.0.0.1", 6443, context=context)
+
+    def ask(self, method, path, body=None):
+        text = json.dumps(body) if body else None
+        self.connection.request(method, path, text, {"Content-Type": "application/json"})
+        answer = self.connection.getresponse()
+        found = json.loads(answer.read())
+        if answer.status >= 300:
+            raise OSError(f"{method} {path}: {found.get('message')}")
+        return found
+
+
+PODS = "/api/v1/namespaces/default/pods"
+
+
+def started(api, name):
+    for one in api.ask("GET", f"{PODS}/{name}")["status"].get("containerStatuses", []):
+        return "running" in one["state"]
+    return False
+
+
+def start_seconds(api, made):
+    """From the pod's creation until the API server says that its container runs."""
+    name = made["metadata"]["name"]
+    begun = time.monotonic()
+    api.ask("POST", PODS, made)
+    while not started(api, name):
+        time.sleep(0.01)
+    return time.monotonic() - begun
+
+
+def calls(ground, method):
+    """(how many, seconds in all, {upper bound: how many}) of the kubelet's calls of a method."""
+
+    def of(suffix):
+        return [
+            (labels, value)
+            for labels, value in ground.kubelet_metric(f"{METRIC}_{suffix}")
+            if f"/{method}\"" in labels or f'="{method}"' in labels
+        ]
+
+    buckets = {}
+    for labels, value in of("bucket"):
+        bound = re.search(r'le="([^"]+)"', labels)[1]
+        buckets[float(bound)] = buckets.get(float(bound), 0) + value
+    count = sum(v for _, v in of("count"))
+    return count, sum(v for _, v in of("sum")), buckets
+
+
+def less(after, before):
+    count, total, buckets = after
+    return (
+        count - before[0],
+        total - before[1],
+        {bound: n - before[2].get(bound, 0) for bound, n in buckets.items()},
+    )
+
+
+def row(what, measured, limit):
+    print(f"{what:<52} {measured:<34} {limit}", flush=True)
+
+
+def tell_calls(what, measured, mean_limit, p99_limit):
+    count, total, buckets = measured
+    if not count:
+        row(what, "the kubelet has no figures", "")
+        return
+    bound = min((b for b, n in buckets.items() if n >= 0.99 * count), default=float("inf"))
+    row(f"{what}, mean of {count:.0f}", f"{total / count * 1000:.2f} ms", mean_limit)
+    row(f"{what}, p99", f"<= {bound * 1000:g} ms (a bucket)", p99_limit)
+
+
+def resident(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0
+
+
+def child_of(process):
+    """nsenter becomes the program: its pid is that of the program."""
+    return process.pid
+
+
+def measure(cluster, ground, takt, pods, rounds):
+    api = Api(cluster)
+    cluster.apply(DEVICE_CLASS)
+    # 10 ms of CPU a second each: fifty of them fit on any machine.
+    cluster.apply(template("rt", 10000, runtime="200us", period="20ms"))
+
+    def claiming(name):
+        return claiming_pod(name, "rt", source="resourceClaimTemplateName")
+
+    before = {m: calls(ground, m) for m in ("NodePrepareResources", "NodeUnprepareResources")}
+    times = {"with": [], "without": []}
+    for i in range(rounds):
+        times["with"].append(start_seconds(api, claiming(f"with-{i}")))
+        times["without"].append(start_seconds(api, pod(f"without-{i}", ["sleep", "1000"])))
+        cluster.delete(f"pod/with-{i}", f"pod/without-{i}")
+    idle = sum(resident(child_of(takt.running[n])) for n in ("taktd", "takt-dra"))
+    names = [f"held-{i}" for i in range(pods)]
+    for name in names:
+        start_seconds(api, claiming(name))
+    held = {n: resident(child_of(takt.running[n])) for n in ("taktd", "takt-dra")}
+    cluster.delete(*(f"pod/{name}" for name in names))
+    wait_until("all is released", lambda: not takt.reservations(), 60)
+    prepare, unprepare = (less(calls(ground, m), before[m]) for m in before)
+    row("", "measured", "to beat")
+    tell_calls("prepare, as the kubelet sees it", prepare, "4 ms", "20 ms")
+    tell_calls("unprepare, as the kubelet sees it", unprepare, "1.5 ms", "")
+    with_claim, without = (statistics.median(times[k]) for k in ("with", "without"))
+    row(
+        f"pod start with a claim, median of {rounds}",
+        f"{with_claim * 1000:.0f} ms ({(with_claim / without - 1) * 100:+.0f} %)",
+        f"{without * 1000:.0f} ms without one, + 5 %",
+    )
+    row(
+        f"resident with {pods} reserved containers",
+        f"{sum(held.values()):.1f} MiB (taktd {held['taktd']:.1f}, takt-dra {held['takt-dra']:.1f})",
+        "20 MiB",
+    )
+    row("resident with none", f"{idle:.1f} MiB", "")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", help="build folder (build, or $TAKT_BUILD)")
+    parser.add_argument("--pods", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=20)
+    args = parser.parse_args()
+    if args.build:
+        os.environ["TAKT_BUILD"] = str(Path(args.build).resolve())
+    cluster = Cluster()
+    missing = cluster.missing()
+    if missing:
+        sys.exit(missing)
+    ground = Ground(cluster.start())
+    try:
+        takt = Programs(ground)
+        takt.start_taktd()
+        takt.start_dra()
+        measure(cluster, ground, takt, args.pods, args.rounds)
+    finally:
+        ground.end()
+        cluster.down()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node with Takt on it for end-to-end tests: taktd, takt-dra, claims and pods that use them."""
+
+import os
+import signal
+import subprocess
+
+from agent import Varlink, program
+from cluster import Kubectl, wait_until
+from e2e import NODE, NodeCase, pod
+from harness import SCHED_DEADLINE, connector, deadline, sched_getattr
+
+DRIVER = "rt.takt.dev"
+SLICES = "resourceslices.resource.k8s.io"
+DEVICE_CLASS = {
+    "apiVersion": "resource.k8s.io/v1",
+    "kind": "DeviceClass",
+    "metadata": {"name": DRIVER},
+    "spec": {
+        "selectors": [{"cel": {"expression": f"device.driver == '{DRIVER}'"}}],
+        "config": [{"opaque": {"driver": DRIVER, "parameters": {"guarantee": "soft"}}}],
+    },
+}
+
+
+def claim(name, bandwidth, **parameters):
+    exactly = {
+        "deviceClassName": DRIVER,
+        "capacity": {"requests": {"bandwidth": str(bandwidth)}},
+    }
+    config = {"opaque": {"driver": DRIVER, "parameters": parameters}}
+    return {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaim",
+        "metadata": {"name": name},
+        "spec": {"devices": {"requests": [{"name": "rt", "exactly": exactly}], "config": [config]}},
+    }
+
+
+def template(name, bandwidth, **parameters):
+    made = claim(name, bandwidth, **parameters)
+    return {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaimTemplate",
+        "metadata": {"name": name},
+        "spec": {"spec": made["spec"]},
+    }
+
+
+def claiming_pod(name, claim_name, command=("sleep", "1000"), source="resourceClaimName", **spec):
+    """A pod whose container `main` uses a claim; source: or resourceClaimTemplateName."""
+    made = pod(name, list(command), **spec)
+    made["spec"]["resourceClaims"] = [{"name": "rt", source: claim_name}]
+    use_claim(made["spec"]["containers"][0])
+    return made
+
+
+def use_claim(container):
+    """The container uses the pod's claim `rt`."""
+    container["resources"] = {"claims": [{"name": "rt"}]}
+    return container
+
+
+class Programs:
+    """taktd and takt-dra on the node, with its mounts."""
+
+    def __init__(self, case):
+        self.cluster = case.cluster
+        self.folder = self.cluster.state / "takt"
+        self.folder.mkdir(exist_ok=True)
+        self.socket = self.folder / "takt.sock"
+        self.running = {}
+        case.addCleanup(self.end)
+
+    def start(self, name, *words):
+        command = self.cluster.inside([program(name), "--socket", self.socket, *words])
+        log = open(self.cluster.state / "logs" / f"{name}.log", "a")
+        self.running[name] = subprocess.Popen(command, stdout=log, stderr=log)
+        log.close()
+
+    def start_taktd(self):
+        hook = program("takt-hook")
+        self.start("taktd", "--state-dir", self.folder / "state", "--hook", hook)
+        wait_until("taktd answers", self.answers, 20)
+
+    def start_dra_unregistered(self):
+        """As long as there is no kubelet, nothing is published."""
+        self.start("takt-dra", "--node", NODE, "--kubeconfig", self.cluster.kubeconfig)
+
+    def start_dra(self):
+        self.start_dra_unregistered()
+        wait_until("its slice is published", self.slice, 20)
+
+    def answers(self):
+        try:
+            self.reservations()
+        except OSError:
+            return False
+        return True
+
+    def start_again(self, name):
+        (self.start_taktd if name == "taktd" else self.start_dra)()
+
+    def send(self, name, number):
+        self.running[name].send_signal(number)
+
+    def stop(self, name, number=signal.SIGTERM):
+        self.send(name, number)
+        self.running.pop(name).wait(20)
+
+    @staticmethod
+    def kill_process(pid):
+        os.kill(pid, signal.SIGKILL)
+
+    def end(self):
+        for name in ("takt-dra", "taktd"):
+            if name in self.running:
+                self.stop(name)
+        self.cluster.delete(f"{SLICES}/{NODE}-{DRIVER}")
+
+    def slice(self):
+        found = [s for s in self.cluster.get(SLICES) if s["spec"]["driver"] == DRIVER]
+        return found[0] if found else None
+
+    def reservations(self):
+        with Varlink(self.socket) as door:
+            return {r["name"]: r for r in door.call("List")["reservations"]}
+
+
+class TaktCase(NodeCase):
+    """Each test begins with taktd and takt-dra running, and nothing promised."""
+
+    needs = (*NodeCase.needs, deadline, connector)
+
+    def setUp(self):
+        super().setUp()
+        self.takt = Programs(self)
+        self.takt.start_taktd()
+        self.takt.start_dra()
+        self.apply(DEVICE_CLASS)
+
+    def start(self, name, bandwidth=200000, **parameters):
+        """A pod with a claim of its own, and the pid of its program."""
+        self.apply(claim(f"{name}-rt", bandwidth, **parameters), claiming_pod(name, f"{name}-rt"))
+        self.cluster.wait(f"pod/{name}", "condition=Ready")
+        return self.process_of(name)
+
+    def is_under(self, pid, runtime, period):
+        now = sched_getattr(pid)
+        return (now.policy, now.runtime, now.period) == (SCHED_DEADLINE, runtime, period)
+
+    def expect_under(self, pid, runtime, period):
+        wait_until(
+            "the program is under its reservation",
+            lambda: self.is_under(pid, runtime, period),
+            5,
+        )
+
+    def expect_nothing_promised(self):
+        wait_until("all is released", lambda: not self.takt.reservations(), 20)
+
+    def claim_uid(self, name):
+        return self.cluster.get("resourceclaim", name)["metadata"]["uid"]
+
+    def status_of(self, name):
+        """The entries of status.devices of a claim."""
+        return self.cluster.get("resourceclaim", name).get("status", {}).get("devices", [])
+
+    def condition_of(self, name):
+        """(status, reason, message) of the claim's first device; None: nothing is told yet."""
+        for device in self.status_of(name):
+            for one in device.get("conditions", []):
+                if one["type"] == "Ready":
+                    return one["status"], one["reason"], one["message"]
+        return None
+
+    def events(self, name, reporter="rt.takt.dev/takt-dra"):
+        """(type, reason, message) of what takt-dra said about the object of that name."""
+        return [
+            (e["type"], e["reason"], e.get("message", ""))
+            for e in self.cluster.get("events")
+            if e["involvedObject"].get("name") == name and e.get("reportingComponent") == reporter
+        ]
+
+    def prepare_failures(self):
+        """How often a prepare or unprepare failed as the kubelet counts it."""
+        return sum(
+            value
+            for labels, value in self.kubelet_metric("dra_grpc_operations_duration_seconds_count")
+            if 'grpc_status_code="OK"' not in labels
+        ) + sum(
+            value
+            for labels, value in self.kubelet_metric("dra_operations_duration_seconds_count")
+            if 'is_error="true"' in labels
+        )
+
+    def kubelet_metric(self, name):
+        """[(labels as written, value)] of a metric of the kubelet."""
+        text = self.cluster.kubectl("get", "--raw", f"/api/v1/nodes/{NODE}/proxy/metrics")
+        found = []
+        for line in text.splitlines():
+            if line.startswith(f"{name}{{") or line.startswith(f"{name} "):
+                labels, _, value = line[len(name) :].rpartition(" ")
+                found.append((labels, float(value)))
+        return found
+
+
+__all__ = ["DEVICE_CLASS", "DRIVER", "SLICES", "Kubectl", "Programs", "TaktCase"]
+__all__ += ["claim", "claiming_pod", "template", "use_claim"]

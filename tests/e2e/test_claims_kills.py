@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims while the parts of the node end and begin again: before a prepare, in it and after it."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import time
+
+from cluster import wait_until
+from e2e import test
+from harness import MS
+from takt_node import TaktCase, claim, claiming_pod
+
+BOUND_SECONDS = 1  # after the scheduler's word the kubelet asks for the claim within this time
+
+
+class Kills(TaktCase):
+    def apply_pod(self, name):
+        self.apply(claim(f"{name}-rt", 200000, runtime="4ms", period="20ms"))
+        self.apply(claiming_pod(name, f"{name}-rt"))
+
+    def expect_running(self, name):
+        """Ready, and under its reservation; returns its process."""
+        self.cluster.wait(f"pod/{name}", "condition=Ready", 240)
+        process = self.process_of(name)
+        self.expect_under(process[0], 4 * MS, 20 * MS)
+        return process
+
+    def expect_all_given_back(self, *names):
+        self.cluster.delete(*(f"pod/{name}" for name in names))
+        self.expect_nothing_promised()
+
+    def wait_for_prepare(self, name):
+        """Returns when the kubelet has asked takt-dra for the pod's claim, which waits in taktd
+        or takt-dra."""
+        self.cluster.wait(f"pod/{name}", "condition=PodScheduled")
+        time.sleep(BOUND_SECONDS)
+
+    def end(self, part):
+        if part in self.takt.running:
+            self.takt.stop(part, signal.SIGKILL)
+        else:
+            self.cluster.kill(part)
+
+    def begin(self, part):
+        if part in ("taktd", "takt-dra"):
+            self.takt.start_again(part)
+        else:
+            self.cluster.run(part)
+
+    def before(self, part):
+        self.end(part)
+        self.apply_pod("late")
+        time.sleep(BOUND_SECONDS)
+        self.begin(part)
+        self.expect_running("late")
+        self.expect_all_given_back("late")
+
+    def during(self, part):
+        """taktd does not answer while the part ends."""
+        self.takt.send("taktd", signal.SIGSTOP)
+        try:
+            self.apply_pod("late")
+            self.wait_for_prepare("late")
+            self.end(part)
+        finally:
+            if "taktd" in self.takt.running:
+                self.takt.send("taktd", signal.SIGCONT)
+        self.begin(part)
+        self.expect_running("late")
+        self.expect_all_given_back("late")
+
+    def after(self, part):
+        self.apply_pod("there")
+        process = self.expect_running("there")
+        self.end(part)
+        self.expect_under(process[0], 4 * MS, 20 * MS)
+        self.begin(part)
+        self.expect_under(process[0], 4 * MS, 20 * MS)
+        self.apply_pod("next")
+        self.expect_running("next")
+        self.expect_untouched("there", process)
+        self.expect_under(process[0], 4 * MS, 20 * MS)
+        self.expect_all_given_back("there", "next")
+
+    @test
+    def a_pod_starts_when_taktd_was_killed_before(self):
+        self.before("taktd")
+
+    @test
+    def a_pod_starts_when_takt_dra_was_killed_before(self):
+        self.before("takt-dra")
+
+    @test
+    def a_pod_starts_when_the_kubelet_was_killed_before(self):
+        self.before("kubelet")
+
+    @test
+    def a_pod_starts_when_containerd_was_killed_before(self):
+        self.before("containerd")
+
+    @test
+    def a_pod_starts_when_taktd_is_killed_while_it_prepares(self):
+        self.during("taktd")
+
+    @test
+    def a_pod_starts_when_takt_dra_is_killed_while_it_prepares(self):
+        self.during("takt-dra")
+
+    @test
+    def a_pod_starts_when_the_kubelet_is_killed_while_it_prepares(self):
+        self.during("kubelet")
+
+    @test
+    def a_pod_starts_when_containerd_is_killed_while_it_prepares(self):
+        self.during("containerd")
+
+    @test
+    def a_running_pod_keeps_its_reservation_when_taktd_is_killed(self):
+        self.after("taktd")
+
+    @test
+    def a_running_pod_keeps_its_reservation_when_takt_dra_is_killed(self):
+        self.after("takt-dra")
+
+    @test
+    def a_running_pod_keeps_its_reservation_when_the_kubelet_is_killed(self):
+        self.after("kubelet")
+
+    @test
+    def a_running_pod_keeps_its_reservation_when_containerd_is_killed(self):
+        self.after("containerd")
+
+    @test
+    def a_pod_starts_when_the_api_server_comes_back_that_was_away_in_its_prepare(self):
+        self.takt.send("takt-dra", signal.SIGSTOP)
+        self.apply_pod("late")
+        self.wait_for_prepare("late")
+        api = self.cluster.pid("kube-apiserver")
+        os.kill(api, signal.SIGSTOP)
+        log = self.cluster.state / "logs" / "takt-dra.log"
+        asked = log.read_text().count("claim default/late-rt:")
+        try:
+            self.takt.send("takt-dra", signal.SIGCONT)
+            wait_until(
+                "takt-dra gives up in its time",
+                lambda: log.read_text().count("claim default/late-rt:") > asked,
+                40,
+            )
+        finally:
+            os.kill(api, signal.SIGCONT)
+        self.expect_running("late")
+        self.expect_all_given_back("late")
+
+    @test
+    def a_pod_that_goes_while_taktd_is_away_gives_back_when_it_is_there_again(self):
+        self.apply_pod("camera")
+        self.expect_running("camera")
+        self.takt.stop("taktd", signal.SIGKILL)
+        self.cluster.kubectl("delete", "pod/camera", "--wait=false")
+        time.sleep(BOUND_SECONDS)
+        self.takt.start_taktd()
+        self.expect_nothing_promised()
+
+    @test
+    def a_claim_that_goes_by_force_while_takt_dra_is_away_is_released_when_it_begins(self):
+        self.apply_pod("camera")
+        process = self.expect_running("camera")
+        self.takt.stop("takt-dra", signal.SIGKILL)
+        self.cluster.kill("kubelet")
+        self.cluster.kubectl("delete", "pod/camera", "--force", "--grace-period=0")
+        self.cluster.delete("resourceclaim/camera-rt")
+        self.assertEqual(len(self.takt.reservations()), 1)
+        self.takt.start_dra()
+        time.sleep(2)  # it looks half a second after it began
+        self.expect_under(process[0], 4 * MS, 20 * MS)
+        self.takt.kill_process(process[0])
+        self.expect_nothing_promised_after(30)
+        self.cluster.run("kubelet")
+
+    def expect_nothing_promised_after(self, seconds):
+        wait_until("all is released", lambda: not self.takt.reservations(), seconds)
+
+    @test
+    def a_socket_that_was_left_over_does_no_harm(self):
+        self.takt.stop("takt-dra", signal.SIGKILL)
+        folder = self.cluster.node_path("/var/lib/kubelet/plugins_registry")
+        self.assertTrue((folder / "rt.takt.dev-reg.sock").exists())
+        self.takt.start_dra()
+        self.apply_pod("late")
+        self.expect_running("late")
+        self.expect_all_given_back("late")
+
+    @test
+    def after_a_reboot_the_pod_is_guaranteed_again(self):
+        """All processes and cgroups are gone and the boot has another id; taktd knows by that."""
+        self.apply_pod("camera")
+        process = self.expect_running("camera")
+        self.takt.stop("takt-dra", signal.SIGKILL)
+        self.takt.stop("taktd", signal.SIGKILL)
+        self.cluster.kill("kubelet")
+        self.takt.kill_process(process[0])
+        store = self.takt.folder / "state" / "takt.db"
+        with contextlib.closing(sqlite3.connect(store)) as db, db:
+            db.execute("UPDATE meta SET value = 'another-boot' WHERE key = 'boot_id'")
+        self.takt.start_taktd()
+        self.takt.start_dra_unregistered()
+        self.cluster.run("kubelet")
+        wait_until("it runs again", lambda: self.restarted("camera"), 240)
+        self.expect_under(self.process_of("camera")[0], 4 * MS, 20 * MS)
+        self.expect_all_given_back("camera")
+
+    def restarted(self, name):
+        [one] = self.cluster.get("pod", name)["status"]["containerStatuses"]
+        return one["restartCount"] >= 1 and "running" in one["state"]

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A full node: what is over makes room for what comes, and what runs is never ended."""
+
+import os
+import statistics
+import subprocess
+import time
+import uuid
+
+from agent import Varlink
+from cluster import wait_until
+from e2e import test
+from harness import MS
+from takt_node import DRIVER, TaktCase, claim, claiming_pod, template
+
+LONG = os.environ.get("TAKT_LONG") == "1"
+REPLACEMENTS = 200 if LONG else 20
+PERIOD_US = 100000
+
+
+def ghost(name, ppm):
+    """A reservation as takt-dra makes it for a claim, of a claim that nobody has."""
+    return {
+        "apiVersion": f"{DRIVER}/v1alpha1",
+        "kind": "Reservation",
+        "metadata": {
+            "name": f"{name}.{uuid.uuid4()}",
+            "labels": {"namespace": "default", "claim": name, "request": "rt"},
+        },
+        "spec": {
+            "runtime": f"{ppm * PERIOD_US // 1000000}us",
+            "period": f"{PERIOD_US}us",
+            "guarantee": "soft",
+        },
+    }
+
+
+class Full(TaktCase):
+    def setUp(self):
+        super().setUp()
+        [device] = self.takt.slice()["spec"]["devices"][:1]
+        text = device["capacity"]["bandwidth"]["value"]
+        capacity = int(text.removesuffix("k")) * (1000 if text.endswith("k") else 1)
+        # Three of a third each: no fourth one fits.
+        self.ppm = capacity // 3 // 10 * 10
+        self.runtime = self.ppm * PERIOD_US // 1000000
+        self.before = self.prepare_failures()
+
+    def parameters(self):
+        return {"runtime": f"{self.runtime}us", "period": f"{PERIOD_US}us"}
+
+    def reserve_ghost(self, name):
+        with Varlink(self.takt.socket) as door:
+            document = ghost(name, self.ppm)
+            door.call("Reserve", document=document, shareable=True)
+            return document["metadata"]["name"]
+
+    def bind(self, name, pid):
+        with Varlink(self.takt.socket) as door:
+            door.call("Bind", name=name, pid=pid, container="old")
+
+    def release(self, *names):
+        with Varlink(self.takt.socket) as door:
+            for name in names:
+                door.call("Release", name=name)
+
+    def sleeper(self):
+        process = subprocess.Popen(["sleep", "1000"])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def apply_pod(self, name):
+        self.apply(claim(f"{name}-rt", self.ppm, **self.parameters()))
+        self.apply(claiming_pod(name, f"{name}-rt"))
+
+    def expect_running(self, name):
+        self.cluster.wait(f"pod/{name}", "condition=Ready")
+        pid = self.process_of(name)[0]
+        self.expect_under(pid, self.runtime * MS // 1000, PERIOD_US * MS // 1000)
+
+    @test
+    def promises_of_claims_that_are_gone_make_room_in_the_same_prepare(self):
+        ghosts = [self.reserve_ghost(f"old{i}") for i in range(3)]
+        self.apply_pod("new")
+        self.expect_running("new")
+        self.assertEqual(self.prepare_failures(), self.before)
+        self.assertFalse(set(ghosts) & set(self.takt.reservations()))
+        self.cluster.delete("pod/new")
+        self.expect_nothing_promised()
+
+    @test
+    def a_container_that_is_just_dying_is_waited_for(self):
+        ghosts = [self.reserve_ghost(f"old{i}") for i in range(3)]
+        dying = [self.sleeper() for _ in ghosts]
+        for name, process in zip(ghosts, dying):
+            self.bind(name, process.pid)
+        self.apply_pod("new")
+        self.cluster.wait("pod/new", "condition=PodScheduled")
+        time.sleep(2)
+        self.assertEqual(set(self.takt.reservations()), set(ghosts), "what is held was ended")
+        dying[0].kill()
+        dying[0].wait()
+        self.expect_running("new")
+        self.assertEqual(self.prepare_failures(), self.before)
+        self.assertTrue(set(ghosts[1:]) <= set(self.takt.reservations()))
+        for process in dying:
+            process.kill()
+        self.cluster.delete("pod/new")
+        self.release(*ghosts[1:])
+        self.expect_nothing_promised()
+
+    @test
+    def what_others_reserved_is_never_ended(self):
+        """Neither by hand, nor with labels that only look like a claim's."""
+        document = ghost("old", self.ppm)
+        document["metadata"]["name"] = "by-hand"
+        with Varlink(self.takt.socket) as door:
+            door.call("Reserve", document=document)
+        kept = [self.reserve_ghost(f"old{i}") for i in range(2)]
+        self.apply_pod("new")
+        self.expect_running("new")
+        self.assertIn("by-hand", self.takt.reservations())
+        self.assertFalse(set(kept) & set(self.takt.reservations()))
+        self.cluster.delete("pod/new")
+        self.release("by-hand")
+        self.expect_nothing_promised()
+
+    @test
+    def pods_replace_each_other_on_a_full_node_without_a_retry_of_the_kubelet(self):
+        for name in ("a", "b"):
+            self.apply_pod(name)
+            self.expect_running(name)
+        self.apply(template("turn", self.ppm, **self.parameters()))
+        log = self.cluster.state / "logs" / "takt-dra.log"
+        ended = log.read_text().count(": released, as ")
+        names = [f"turn-{i}" for i in range(REPLACEMENTS)]
+        made = []
+        for name in names:
+            one = claiming_pod(name, "turn", ["sleep", "0.2"], "resourceClaimTemplateName")
+            one["spec"]["restartPolicy"] = "Never"
+            made.append(one)
+        self.addCleanup(self.cluster.delete, *(f"pod/{name}" for name in names))
+        self.cluster.apply({"apiVersion": "v1", "kind": "List", "items": made})
+        for name in names:
+            self.cluster.wait(f"pod/{name}", "jsonpath={.status.phase}=Succeeded", 240)
+        self.assertEqual(self.prepare_failures(), self.before)
+        starts = [self.start_seconds(self.cluster.get("pod", name)) for name in names]
+        ended = log.read_text().count(": released, as ") - ended
+        print(
+            f"# {REPLACEMENTS} replacements: from scheduled to started median"
+            f" {statistics.median(starts):.1f} s, most {max(starts):.1f} s;"
+            f" {ended} promises were ended before the kubelet did it",
+            flush=True,
+        )
+        self.cluster.delete(*(f"pod/{name}" for name in (*names, "a", "b")))
+        self.expect_nothing_promised()
+
+    @staticmethod
+    def start_seconds(found):
+        """Between the scheduler's word and the container's start, as the kubelet writes it."""
+
+        def seconds(text):
+            return time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+
+        [one] = found["status"]["containerStatuses"]
+        [scheduled] = [c for c in found["status"]["conditions"] if c["type"] == "PodScheduled"]
+        begun = seconds(one["state"]["terminated"]["startedAt"])
+        return begun - seconds(scheduled["lastTransitionTime"])
+
+    @test
+    def a_full_node_says_so_in_the_schedulers_sentence(self):
+        for name in ("a", "b", "c"):
+            self.apply_pod(name)
+            self.expect_running(name)
+        self.apply_pod("d")
+        wait_until(
+            "the scheduler tells why",
+            lambda: any("cannot allocate all claims" in e for e in self.cluster.events_of("d")),
+            30,
+        )
+        self.cluster.delete("pod/a")
+        self.expect_running("d")
+        self.cluster.delete("pod/b", "pod/c", "pod/d")
+        self.expect_nothing_promised()
