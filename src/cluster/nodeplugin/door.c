@@ -246,13 +246,11 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		return;
 	/* One call at a time: there is nothing behind its answer. */
 	l->used_bytes = 0;
+	answer(l, message);
+	/* A link that was closed meanwhile is freed in the loop's next turn. */
 	if (l->size > READ_STEP) {
-		cleanup_free char *big = TAKE(l->in);
-
+		free(TAKE(l->in));
 		l->size = 0;
-		answer(l, message);
-	} else {
-		answer(l, message);
 	}
 }
 
