@@ -204,7 +204,7 @@ static void on_claim(void *data, const struct kube_answer *answer)
 	e->object = json_incref(answer->object);
 	r = claim_read(e->object, key_of(e, "uid"), &e->claim, &err);
 	if (r < 0)
-		end(e, r, err.text);
+		end(e, r == -ENOENT ? -EPROTO : r, err.text); /* -ENOENT: taktd is not there */
 	else
 		reserve_next(e);
 }

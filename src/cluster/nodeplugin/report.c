@@ -31,7 +31,7 @@ struct report {
 	bool ask_taktd; /* for the reservations, first */
 	bool ready;
 	char reason[32], message[ERR_TEXT_MAX];
-	bool running;
+	bool running, read_again;
 	unsigned failures;
 };
 
@@ -114,14 +114,22 @@ static void failed(struct report *r, int code, const char *why)
 	ended(r);
 }
 
+static void read_claim(struct report *r);
+
 static void on_applied(void *data, const struct kube_answer *answer)
 {
 	struct report *r = data;
 
-	if (answer->code < 0)
+	if (answer->code == -EINVAL && !r->read_again) {
+		/* It may have lost its allocation since it was read, and its devices with that. */
+		r->read_again = true;
+		json_decref(TAKE(r->claim));
+		read_claim(r);
+	} else if (answer->code < 0) {
 		failed(r, answer->code, answer->err.text);
-	else
+	} else {
 		ended(r);
+	}
 }
 
 static void apply(struct report *r)
