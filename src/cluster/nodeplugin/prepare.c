@@ -23,7 +23,9 @@
 /* The kubelet waits 45 s (kubernetes/kubernetes, pkg/kubelet/cm/dra/plugin, defaultClientCallTimeout). */
 #define ERRAND_MS 40000
 #define RECLAIM_MS 30000
+/* The kubelet asks again only after a minute or more: what comes back soon is waited for here. */
 #define BUSY_MS 20 /* taktd is just changing that reservation */
+#define AWAY_MS 200 /* taktd or the API server does not answer */
 
 /* One claim on its way. */
 struct errand {
@@ -33,14 +35,15 @@ struct errand {
 		*task; /* NULL: answered, as its time was up; an answer is still to come */
 	bool unprepare;
 	uint64_t until; /* uv_now() */
-	uv_timer_t timer; /* its time is up, or the pause before it asks again */
-	bool pausing;
+	uv_timer_t timer; /* its time is up, or the pause before `resume` */
+	void (*resume)(struct errand *e); /* NULL: it does not pause */
 	json_t *key; /* namespace, name, uid: the task's own go with its answer */
 	json_t *object;
 	struct claim claim;
 	size_t at; /* the result that is being reserved */
 	json_t *reservations; /* taktd's, of those that were */
-	char refusal[ERR_TEXT_MAX];
+	int code; /* of the last refusal */
+	char refusal[ERR_TEXT_MAX]; /* "": none yet */
 	json_t *names; /* unprepare: what is still to be released */
 };
 
@@ -94,28 +97,62 @@ static void end(struct errand *e, int code, const char *error)
 	errand_free(e);
 }
 
-static void reserve_next(struct errand *e);
-static void release_next(struct errand *e);
-
-static void on_timer(uv_timer_t *timer)
-{
-	struct errand *e = container_of(timer, struct errand, timer);
-
-	if (e->pausing) {
-		uint64_t now = uv_now(timer->loop);
-
-		e->pausing = false;
-		uv_timer_start(timer, on_timer, e->until > now ? e->until - now : 0, 0);
-		(e->unprepare ? release_next : reserve_next)(e);
-	} else if (e->task) {
-		answer(e, "taktd or the API server took too long: it is tried again");
-	}
-}
-
 static bool time_is_up(const struct errand *e)
 {
 	return !e->task || uv_now(&e->plugin->loop) >= e->until;
 }
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct errand *e = container_of(timer, struct errand, timer);
+	void (*resume)(struct errand * e) = TAKE(e->resume);
+
+	if (resume && time_is_up(e)) {
+		end(e, e->code, e->refusal);
+	} else if (resume) {
+		uv_timer_start(timer, on_timer, e->until - uv_now(timer->loop), 0);
+		resume(e);
+	} else if (e->task) {
+		answer(e, e->refusal[0]
+				  ? e->refusal
+				  : "taktd or the API server took too long: it is tried again");
+	}
+}
+
+static void refused(struct errand *e, int code, const char *sentence)
+{
+	e->code = code;
+	snprintf(e->refusal, sizeof(e->refusal), "%s", sentence);
+}
+
+/* What may be otherwise in a moment is tried again, as long as the kubelet waits. */
+static void try_again(struct errand *e, uint64_t pause_ms, void (*resume)(struct errand *e))
+{
+	uint64_t now = uv_now(&e->plugin->loop), left = e->until > now ? e->until - now : 0;
+
+	if (time_is_up(e)) {
+		end(e, e->code, e->refusal);
+		return;
+	}
+	e->resume = resume;
+	uv_timer_start(&e->timer, on_timer, pause_ms < left ? pause_ms : left, 0);
+}
+
+/* An answer of taktd that is no yes. */
+static void agent_refused(
+	struct errand *e, int code, const char *sentence, void (*resume)(struct errand *e))
+{
+	refused(e, code, sentence);
+	if (code == -EBUSY)
+		try_again(e, BUSY_MS, resume);
+	else if (code == -ENOENT || code == -ECONNREFUSED || code == -ECONNRESET ||
+		 code == -ETIMEDOUT)
+		try_again(e, AWAY_MS, resume);
+	else
+		end(e, code, e->refusal);
+}
+
+static void reserve_next(struct errand *e);
 
 static void add_device(struct errand *e, const json_t *reply)
 {
@@ -147,29 +184,19 @@ static void no_room(struct errand *e, const char *sentence)
 {
 	uint64_t now = uv_now(&e->plugin->loop), left = e->until > now ? e->until - now : 0;
 
-	snprintf(e->refusal, sizeof(e->refusal), "%s", sentence);
+	refused(e, -ENOSPC, sentence);
 	if (reclaim_start(e->plugin, left < RECLAIM_MS ? left : RECLAIM_MS, on_reclaimed, e) < 0)
 		end(e, -ENOSPC, e->refusal);
-}
-
-static void pause_errand(struct errand *e)
-{
-	e->pausing = true;
-	uv_timer_start(&e->timer, on_timer, BUSY_MS, 0);
 }
 
 static void on_reserved(void *data, int code, const json_t *reply, const char *error)
 {
 	struct errand *e = data;
 
-	if (code < 0 && time_is_up(e))
-		end(e, code, error);
-	else if (code == -ENOSPC)
+	if (code == -ENOSPC && !time_is_up(e))
 		no_room(e, error);
-	else if (code == -EBUSY)
-		pause_errand(e);
 	else if (code < 0)
-		end(e, code, error);
+		agent_refused(e, code, error, reserve_next);
 	else if (!e->task)
 		end(e, -ETIMEDOUT, "taktd took too long: it is tried again");
 	else
@@ -191,14 +218,30 @@ static void reserve_next(struct errand *e)
 		end(e, -ENOMEM, no_memory);
 }
 
+static void read_claim(struct errand *e);
+
+static bool may_come_back(int code)
+{
+	return code == -ECONNREFUSED || code == -EHOSTUNREACH || code == -ETIMEDOUT ||
+	       code == -EIO || code == -EBUSY || code == -EREMOTEIO;
+}
+
 static void on_claim(void *data, const struct kube_answer *answer)
 {
 	struct errand *e = data;
 	struct err err = ERR_NULL;
 	int r;
 
-	if (answer->code < 0 || !e->task) {
-		end(e, answer->code < 0 ? answer->code : -ETIMEDOUT, answer->err.text);
+	if (answer->code < 0) {
+		refused(e, answer->code, answer->err.text);
+		if (may_come_back(answer->code))
+			try_again(e, AWAY_MS, read_claim);
+		else
+			end(e, answer->code, e->refusal);
+		return;
+	}
+	if (!e->task) {
+		end(e, -ETIMEDOUT, e->refusal);
 		return;
 	}
 	e->object = json_incref(answer->object);
@@ -207,6 +250,16 @@ static void on_claim(void *data, const struct kube_answer *answer)
 		end(e, r == -ENOENT ? -EPROTO : r, err.text); /* -ENOENT: taktd is not there */
 	else
 		reserve_next(e);
+}
+
+static void read_claim(struct errand *e)
+{
+	struct kube_ref ref = { { "resource.k8s.io", "v1", "resourceclaims" },
+		key_of(e, "namespace"), key_of(e, "name"), NULL };
+	struct err err = ERR_NULL;
+
+	if (kube_get(e->plugin->kube, &ref, on_claim, e, NULL, &err) < 0)
+		end(e, -EINVAL, err.text);
 }
 
 static struct errand *errand_create(void *user, struct kubelet_task *task, bool unprepare)
@@ -269,26 +322,22 @@ void prepare_stop(struct plugin *p)
 static void on_prepare(void *user, struct kubelet_task *task)
 {
 	struct errand *e = errand_create(user, task, false);
-	struct kube_ref ref = { { "resource.k8s.io", "v1", "resourceclaims" },
-		kubelet_task_namespace(task), kubelet_task_name(task), NULL };
-	struct err err = ERR_NULL;
 
 	if (!e)
 		return;
 	reclaim_spare(e->plugin, key_of(e, "uid"));
-	if (kube_get(e->plugin->kube, &ref, on_claim, e, NULL, &err) < 0)
-		end(e, -EINVAL, err.text);
+	read_claim(e);
 }
+
+static void release_next(struct errand *e);
 
 /* What is not there any more was released before. */
 static void on_released(void *data, int code, const json_t *reply, const char *error)
 {
 	struct errand *e = data;
 
-	if (code == -EBUSY && !time_is_up(e)) {
-		pause_errand(e);
-	} else if (code < 0 && code != -ESRCH) {
-		end(e, code, error);
+	if (code < 0 && code != -ESRCH) {
+		agent_refused(e, code, error, release_next);
 	} else {
 		json_array_remove(e->names, json_array_size(e->names) - 1);
 		release_next(e);
@@ -309,6 +358,8 @@ static void release_next(struct errand *e)
 		end(e, -ENOMEM, no_memory);
 }
 
+static void list_claim(struct errand *e);
+
 static void on_listed(void *data, int code, const json_t *reply, const char *error)
 {
 	struct errand *e = data;
@@ -316,7 +367,7 @@ static void on_listed(void *data, int code, const json_t *reply, const char *err
 	size_t i;
 
 	if (code < 0) {
-		end(e, code, error);
+		agent_refused(e, code, error, list_claim);
 		return;
 	}
 	e->names = json_array();
@@ -329,17 +380,22 @@ static void on_listed(void *data, int code, const json_t *reply, const char *err
 	release_next(e);
 }
 
-static void on_unprepare(void *user, struct kubelet_task *task)
+static void list_claim(struct errand *e)
 {
-	struct errand *e = errand_create(user, task, true);
 	char prefix[RESV_NAME_MAX + 1];
 
-	if (!e)
-		return;
 	claim_prefix(key_of(e, "name"), key_of(e, "uid"), prefix);
 	if (door_call(e->plugin->door, "rt.takt.List", json_pack("{s:s}", "prefix", prefix),
 		    on_listed, e) < 0)
 		end(e, -ENOMEM, no_memory);
+}
+
+static void on_unprepare(void *user, struct kubelet_task *task)
+{
+	struct errand *e = errand_create(user, task, true);
+
+	if (e)
+		list_claim(e);
 }
 
 static void on_registered(void *user, const char *why)
