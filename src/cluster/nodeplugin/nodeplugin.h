@@ -39,6 +39,7 @@ struct plugin {
 	uv_timer_t report_timer;
 	struct outcome_said said;
 	bool told_no_events; /* in the log */
+	json_t *troubles; /* reservation -> what was wrong with it at the last look */
 
 	/* publish.c */
 	struct kube_watch *slices;

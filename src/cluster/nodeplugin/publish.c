@@ -12,6 +12,7 @@
 #include "cluster/dra/slice.h"
 #include "cluster/kube/retry.h"
 #include "cluster/nodeplugin/door.h"
+#include "cluster/nodeplugin/report.h"
 
 #define MANAGER "takt-dra"
 #define AGAIN_MS 300 /* after it was taken away: kubelets delete in a burst */
@@ -107,6 +108,7 @@ static void on_list(void *data, int code, const json_t *reply, const char *error
 		return;
 	}
 	p->list = json_incref((json_t *)reply);
+	report_look(p, json_object_get(reply, "reservations"));
 	if (door_call(p->door, "rt.takt.Node", json_object(), on_node_info, p) < 0)
 		failed(p, "out of memory");
 }

@@ -390,7 +390,7 @@ void report_released(struct plugin *p, const char *namespace, const char *name, 
 	kick(p);
 }
 
-void report_changed(struct plugin *p, const json_t *reservation)
+static void report_changed(struct plugin *p, const json_t *reservation)
 {
 	struct over_owner o;
 	struct report *r;
@@ -407,9 +407,31 @@ void report_changed(struct plugin *p, const json_t *reservation)
 	kick(p);
 }
 
+void report_look(struct plugin *p, const json_t *list)
+{
+	json_t *troubles = json_object();
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach ((json_t *)list, i, one) {
+		const char *name = json_string_value(json_object_get(one, "name"));
+		json_t *trouble = json_object_get(one, "trouble");
+		const json_t *before = name ? json_object_get(p->troubles, name) : NULL;
+
+		if (name && json_is_string(trouble))
+			json_object_set(troubles, name, trouble);
+		if (name && (before || trouble) && !json_equal(before, trouble))
+			report_changed(p, one);
+	}
+	json_decref(p->troubles);
+	p->troubles = troubles;
+}
+
 void report_stop(struct plugin *p)
 {
 	struct report *next;
+
+	json_decref(TAKE(p->troubles));
 
 	for (struct report *r = p->reports; r; r = next) {
 		next = r->next;

@@ -2,7 +2,7 @@
 /*
  * Tells Kubernetes what became of claims: status.devices[] by server-side apply, and Events. It
  * comes after the kubelet's answer and never holds one up; of a claim only the last word counts.
- * Used by prepare.c, and by whoever learns that a promise has trouble.
+ * Used by prepare.c, and by whoever looks at what taktd has.
  */
 #pragma once
 
@@ -17,8 +17,11 @@ void report_refused(struct plugin *p, const json_t *claim, const json_t *reserva
 	const char *sentence);
 /* Its promises were released; the claim may be gone or have no allocation any more. */
 void report_released(struct plugin *p, const char *namespace, const char *name, const char *uid);
-/* Something of that reservation has changed, an element of rt.takt.List; one of no claim is not told. */
-void report_changed(struct plugin *p, const json_t *reservation);
+/*
+ * `list`: all reservations, of rt.takt.List. Those of claims whose trouble came or went since the last
+ * look are told.
+ */
+void report_look(struct plugin *p, const json_t *list);
 
 /* What is still to be told is not. */
 void report_stop(struct plugin *p);
