@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calls of taktd's control socket in the loop: a few connections that stay open, one call at a time
- * on each. Used by takt-dra, which has no other way to the machine.
+ * on each. Used by takt-dra, which has no other way to the machine and ignores SIGPIPE.
  */
 #pragma once
 
