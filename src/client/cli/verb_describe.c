@@ -67,6 +67,16 @@ static void print_labels(const json_t *resv)
 	}
 }
 
+/* A shareable reservation may have several; the first one is told already. */
+static void print_more_containers(const json_t *resv)
+{
+	const json_t *containers = json_object_get(resv, "containers");
+
+	for (size_t i = 1; i < json_array_size(containers); i++)
+		if (json_is_string(json_array_get(containers, i)))
+			line("", json_string_value(json_array_get(containers, i)));
+}
+
 static int print(const struct cli *cli, const json_t *resv)
 {
 	line("name", show_text(resv, "name"));
@@ -79,6 +89,7 @@ static int print(const struct cli *cli, const json_t *resv)
 	print_promise(resv);
 	line("placement", show_text(resv, "placement"));
 	line("container", show_text(resv, "container"));
+	print_more_containers(resv);
 	line("cgroup", show_text(resv, "cgroup"));
 	print_threads(resv);
 	print_labels(resv);

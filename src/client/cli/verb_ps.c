@@ -32,10 +32,14 @@ static const char *number_of(char buf[static SHOW_TEXT_MAX], json_int_t n)
 static const char *container_of_resv(char buf[static SHOW_TEXT_MAX], const json_t *resv)
 {
 	const char *container = show_text(resv, "container");
+	size_t n = json_array_size(json_object_get(resv, "containers"));
 
 	if (!container)
 		return NULL;
-	snprintf(buf, SHOW_TEXT_MAX, "%.*s", CONTAINER_SHOWN, container);
+	if (n > 1)
+		snprintf(buf, SHOW_TEXT_MAX, "%.*s +%zu", CONTAINER_SHOWN, container, n - 1);
+	else
+		snprintf(buf, SHOW_TEXT_MAX, "%.*s", CONTAINER_SHOWN, container);
 	return buf;
 }
 

@@ -406,6 +406,16 @@ class ShowTest(Case):
         self.assertEqual([r["name"] for r in answer["reservations"]], ["camera"])
         self.assertEqual(agent.calls[0], ("List", {"name": "camera"}))
 
+    def test_containers_that_share_a_reservation_are_all_told(self):
+        first, second = "0123456789abcdef", "fedcba9876543210"
+        shared = reservation(container=first, containers=[first, second, "c\x1b[2J"])
+        self.agent(List={"parameters": {"reservations": [shared]}})
+        self.assertIn("0123456789ab +2", self.expect(0, "ps").stdout)
+        text = self.expect(0, "describe", "camera").stdout
+        self.assertIn(first, text)
+        self.assertIn(second, text)
+        self.assertNotIn("\x1b", text)
+
     def test_describe_of_nothing_is_1(self):
         self.agent(List={"parameters": {"reservations": []}})
         self.refuse(1, "takt: ghost: there is no such reservation", "describe", "ghost")
