@@ -40,7 +40,6 @@ struct sweep {
 	struct reclaimed result;
 	json_t *dying; /* names */
 	uv_timer_t timer;
-	bool waiting;
 	reclaim_done *done;
 	void *data;
 };
@@ -88,13 +87,11 @@ static void on_look(uv_timer_t *timer)
 {
 	struct sweep *s = container_of(timer, struct sweep, timer);
 
-	s->waiting = false;
 	look_at_dying(s);
 }
 
 static void wait_on(struct sweep *s)
 {
-	s->waiting = true;
 	uv_timer_start(&s->timer, on_look, LOOK_MS, 0);
 }
 
@@ -297,13 +294,6 @@ void reclaim_spare(struct plugin *p, const char *uid)
 		for (size_t i = 0; i < s->n; i++)
 			if (strcmp(s->suspects[i].owner.uid, uid) == 0)
 				s->suspects[i].spared = true;
-}
-
-void reclaim_wake(struct plugin *p)
-{
-	for (struct sweep *s = p->sweeps; s; s = s->next)
-		if (s->waiting)
-			uv_timer_start(&s->timer, on_look, 0, 0);
 }
 
 static void on_reconcile(uv_timer_t *timer);
