@@ -77,8 +77,8 @@ def start_seconds(api, made):
 
 
 class Calls:
-    """Each call of a method as the kubelet has measured it. Its buckets begin at 100 ms, so its sum is
-    looked at after each call: the difference is that call."""
+    """Each call of a method as the kubelet has measured it. Its buckets begin at 100 ms, so its
+    sum is looked at after each call: the difference is that call."""
 
     def __init__(self, ground, method):
         self.ground, self.method = ground, method
@@ -105,7 +105,8 @@ class Calls:
         found = sorted(self.seconds)
         row(f"{what}, mean of {len(found)}", f"{statistics.mean(found) * 1000:.2f} ms", mean_limit)
         p99 = found[min(len(found) - 1, int(0.99 * len(found)))] * 1000
-        row(f"{what}, p99", f"{p99:.2f} ms, median {statistics.median(found) * 1000:.2f}", p99_limit)
+        middle = statistics.median(found) * 1000
+        row(f"{what}, p99", f"{p99:.2f} ms, median {middle:.2f}", p99_limit)
 
 
 def row(what, measured, limit):
@@ -155,7 +156,8 @@ def measure(cluster, ground, takt, pods, rounds):
     )
     row(
         f"resident with {pods} reserved containers",
-        f"{sum(held.values()):.1f} MiB (taktd {held['taktd']:.1f}, takt-dra {held['takt-dra']:.1f})",
+        f"{sum(held.values()):.1f} MiB (taktd {held['taktd']:.1f},"
+        f" takt-dra {held['takt-dra']:.1f})",
         "20 MiB",
     )
     row("resident with none", f"{idle:.1f} MiB", "")
