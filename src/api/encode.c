@@ -80,6 +80,7 @@ json_t *api_reservation_encode(const struct resv_info *info)
 	bad |= set_text(object, "reason", info->reason ? info->reason : "");
 	bad |= set_text(object, "container", info->container);
 	bad |= set_text(object, "cgroup", info->cgroup);
+	bad |= set_text(object, "via", via_name(info->via));
 	bad |= json_object_set_new(
 		object, "containers", texts_encode(info->containers, info->n_containers));
 	bad |= json_object_set_new(

@@ -73,9 +73,29 @@ static int container_get(const json_t *p, const char **ret, struct err *err)
 	return 0;
 }
 
+static int via_get(const json_t *p, enum bind_via *ret, struct err *err)
+{
+	const json_t *value = get(p, "via");
+
+	*ret = via_parse(json_string_value(value));
+	if (value && *ret == VIA_NONE)
+		return err_set(err, -EINVAL, "via: not hook or nri");
+	return 0;
+}
+
+static int bool_get(const json_t *p, const char *key, bool *ret, struct err *err)
+{
+	const json_t *value = get(p, key);
+
+	if (value && !json_is_boolean(value))
+		return err_set(err, -EINVAL, "%s: not true or false", key);
+	*ret = json_is_true(value);
+	return 0;
+}
+
 int api_bind_decode(const json_t *p, struct api_bind *ret, struct err *err)
 {
-	static const char *const names[] = { "name", "pid", "container", NULL };
+	static const char *const names[] = { "name", "pid", "container", "via", "running", NULL };
 	struct api_bind b = { 0 };
 	int r = names_check(p, names, err);
 
@@ -89,6 +109,10 @@ int api_bind_decode(const json_t *p, struct api_bind *ret, struct err *err)
 		return r;
 	b.pid = (pid_t)json_integer_value(json_object_get(p, "pid"));
 	r = container_get(p, &b.container, err);
+	if (r == 0)
+		r = via_get(p, &b.via, err);
+	if (r == 0)
+		r = bool_get(p, "running", &b.running, err);
 	if (r < 0)
 		return r;
 	*ret = b;

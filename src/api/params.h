@@ -13,15 +13,19 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "core/model/info.h"
 
 #define API_TIDS_MAX 64
-#define API_CONTAINER_MAX 256 /* of a container's id, without the NUL */
+/* Of a container's id, or of namespace/pod/container; without the NUL. */
+#define API_CONTAINER_MAX 512
 
 /* Bind. */
 struct api_bind {
 	const char *name;
 	pid_t pid; /* above 0, in the PID namespace of whoever asks */
 	const char *container; /* NULL: none given */
+	enum bind_via via;
+	bool running; /* its own program has begun already */
 };
 
 int api_bind_decode(const json_t *p, struct api_bind *ret, struct err *err);

@@ -39,6 +39,7 @@ RESERVATION_KEYS = {
     "bandwidthPpm",
     "container",
     "cgroup",
+    "via",
     "threads",
 }
 NOBODY = 65534

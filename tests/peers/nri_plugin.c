@@ -73,7 +73,10 @@ static void adjust(uint64_t call, const char *id, const char *value)
 	struct nri_variable variable = { "TAKT_RESERVATION", value };
 	char device[128];
 	const char *devices[] = { device };
+	struct nri_variable annotation = { "rt.takt.dev/scheduler", "runtime" };
 	struct nri_adjustment a = {
+		.annotations = &annotation,
+		.n_annotations = 1,
 		.env = &variable,
 		.n_env = 1,
 		.create_runtime = &hook,

@@ -60,7 +60,7 @@ const char *show_moment(char buf[static SHOW_TEXT_MAX], int64_t ms)
 
 int show_complete(json_t *reply, struct err *err)
 {
-	static const char *const keys[] = { "boundNs", "container", "cgroup", "trouble" };
+	static const char *const keys[] = { "boundNs", "container", "cgroup", "via", "trouble" };
 	json_t *reservations = json_object_get(reply, "reservations");
 
 	for (size_t i = 0; i < json_array_size(reservations); i++) {

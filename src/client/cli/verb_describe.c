@@ -91,6 +91,7 @@ static int print(const struct cli *cli, const json_t *resv)
 	line("container", show_text(resv, "container"));
 	print_more_containers(resv);
 	line("cgroup", show_text(resv, "cgroup"));
+	line("via", show_text(resv, "via"));
 	print_threads(resv);
 	print_labels(resv);
 	return 0;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "client/cli/options.h"
 #include "client/cli/show.h"
@@ -12,6 +13,7 @@ static const char *const heads[] = { "NAME", "STATE", "RUNTIME", "PERIOD", "CORE
 
 /* Ids of containers are long; twelve digits tell them apart, as podman ps(1) shows them. */
 #define CONTAINER_SHOWN 12
+#define CONTAINER_TEXT_MAX 1024
 
 static const char *state_of(char buf[static SHOW_TEXT_MAX], const json_t *resv)
 {
@@ -29,23 +31,26 @@ static const char *number_of(char buf[static SHOW_TEXT_MAX], json_int_t n)
 	return buf;
 }
 
-static const char *container_of_resv(char buf[static SHOW_TEXT_MAX], const json_t *resv)
+/* An id is cut; namespace/pod/container is not. */
+static const char *container_of_resv(char buf[static CONTAINER_TEXT_MAX], const json_t *resv)
 {
 	const char *container = show_text(resv, "container");
 	size_t n = json_array_size(json_object_get(resv, "containers"));
+	int shown;
 
 	if (!container)
 		return NULL;
+	shown = strchr(container, '/') ? CONTAINER_TEXT_MAX / 2 : CONTAINER_SHOWN;
 	if (n > 1)
-		snprintf(buf, SHOW_TEXT_MAX, "%.*s +%zu", CONTAINER_SHOWN, container, n - 1);
+		snprintf(buf, CONTAINER_TEXT_MAX, "%.*s +%zu", shown, container, n - 1);
 	else
-		snprintf(buf, SHOW_TEXT_MAX, "%.*s", CONTAINER_SHOWN, container);
+		snprintf(buf, CONTAINER_TEXT_MAX, "%.*s", shown, container);
 	return buf;
 }
 
 static int add_row(struct table *t, const json_t *resv, struct err *err)
 {
-	char b[9][SHOW_TEXT_MAX];
+	char b[9][SHOW_TEXT_MAX], container[CONTAINER_TEXT_MAX];
 	const char *cells[] = {
 		show_text(resv, "name"),
 		state_of(b[0], resv),
@@ -57,7 +62,7 @@ static int add_row(struct table *t, const json_t *resv, struct err *err)
 		show_text(resv, "placement"),
 		show_duration(b[5], resv, "boundNs"),
 		number_of(b[6], (json_int_t)json_array_size(json_object_get(resv, "threads"))),
-		container_of_resv(b[7], resv),
+		container_of_resv(container, resv),
 	};
 	int r = 0;
 

@@ -31,7 +31,8 @@ size_t bind_call_write(
 	len += (size_t)snprintf(buf + len, BIND_CALL_MAX - len, ",\"container\":");
 	if (len >= BIND_CALL_MAX || !scan_put_text(buf, BIND_CALL_MAX, &len, state->id))
 		return 0;
-	len += (size_t)snprintf(buf + len, BIND_CALL_MAX - len, "}}");
+	len += (size_t)snprintf(buf + len, BIND_CALL_MAX - len, ",\"via\":\"%s\"}}",
+		state->scheduled ? "nri" : "hook");
 	return len < BIND_CALL_MAX ? len + 1 : 0;
 }
 

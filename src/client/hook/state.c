@@ -3,8 +3,21 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 
 #include "client/hook/json_scan.h"
+
+static bool is_scheduled(struct bytes state)
+{
+	struct bytes annotations, value;
+	char text[16];
+	int n = -1;
+
+	if (scan_member(state, "annotations", &annotations) == 1 &&
+		scan_member(annotations, STATE_ANNOTATION, &value) == 1)
+		n = scan_text(value, text, sizeof(text));
+	return n >= 0 && n < (int)sizeof(text) && strcmp(text, "runtime") == 0;
+}
 
 int oci_state_parse(struct bytes text, struct oci_state *ret, struct err *err)
 {
@@ -29,6 +42,7 @@ int oci_state_parse(struct bytes text, struct oci_state *ret, struct err *err)
 		return err_set(err, -EINVAL, "the container's id is not a text of 1 to %d bytes",
 			STATE_ID_MAX - 1);
 	state.pid = (pid_t)number;
+	state.scheduled = is_scheduled(text);
 	*ret = state;
 	return 0;
 }

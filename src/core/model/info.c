@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/model/info.h"
 
+#include <string.h>
+
 static const char *const change_names[_CHANGE_MAX] = {
 	[CHANGE_NONE] = "none",
 	[CHANGE_RESERVED] = "reserved",
@@ -20,6 +22,24 @@ static const char *const check_status_names[_CHECK_MAX] = {
 	[CHECK_LIMITED] = "limited",
 	[CHECK_NO] = "no",
 };
+
+static const char *const via_names[_VIA_MAX] = {
+	[VIA_HOOK] = "hook",
+	[VIA_NRI] = "nri",
+};
+
+const char *via_name(enum bind_via via)
+{
+	return via < _VIA_MAX ? via_names[via] : NULL;
+}
+
+enum bind_via via_parse(const char *name)
+{
+	for (enum bind_via v = VIA_HOOK; name && v < _VIA_MAX; v++)
+		if (strcmp(via_names[v], name) == 0)
+			return v;
+	return VIA_NONE;
+}
 
 const char *change_name(enum change_kind kind)
 {

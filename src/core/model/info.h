@@ -14,6 +14,18 @@ struct resv_thread {
 	char name[THREAD_NAME_LEN];
 };
 
+/* Which way a reservation came to its container. */
+enum bind_via {
+	VIA_NONE, /* neither: a program of `takt run`, threads by hand */
+	VIA_HOOK, /* the agent put its threads in, as soon as its program had begun */
+	VIA_NRI, /* its first thread was in before its program began, or takt-dra found it running */
+	_VIA_MAX,
+};
+
+const char *via_name(enum bind_via via); /* "hook", "nri"; VIA_NONE: NULL */
+/* VIA_NONE for what is no name of one, and for NULL. */
+enum bind_via via_parse(const char *name);
+
 struct resv_info {
 	const struct resv_request *request;
 	enum resv_state state;
@@ -24,6 +36,7 @@ struct resv_info {
 	const char *reason; /* its sentence */
 	const char *container; /* NULL: none; so the next two */
 	const char *cgroup;
+	enum bind_via via;
 	const char *trouble;
 	const char *const *containers; /* all that hold it */
 	size_t n_containers;

@@ -115,6 +115,17 @@ int enforce_bind(
 void enforce_unbind(struct agent *a, const struct promise *p, const struct binding *b);
 void enforce_start_retry(struct agent *a);
 
+/* await.c */
+
+/*
+ * The binding is new. The runtime itself may put its first thread under the promise, between Bind and exec, and
+ * needs the bandwidth beside the placeholders. Where there is no room for both, the thread comes
+ * under it now, and the runtime's own call finds nothing to change.
+ */
+void await_runtime(struct agent *a, struct promise *p, struct binding *b);
+/* No thread is awaited any more: before room is given to somebody else, and counted. */
+void await_nobody(struct agent *a);
+
 /* follow.c: threads and processes of containers. */
 void follow_init(struct agent *a);
 /* Wants the kernel's events exactly while a promise is held by somebody. */

@@ -212,7 +212,7 @@ static void attach_tied(struct agent *a, struct commit *c, int r)
 /* A reservation that nobody holds is bound to the process of the first thread. */
 static int tie_to_process(struct agent *a, const struct named_threads *t, struct err *err)
 {
-	struct api_bind asked = { t->promise->request.name, t->threads[0].pid, NULL };
+	struct api_bind asked = { .name = t->promise->request.name, .pid = t->threads[0].pid };
 	struct binding *b;
 	int r;
 

@@ -63,6 +63,8 @@ int bind_create(struct binding **ret, const struct api_bind *asked, struct err *
 		return r;
 	b->pid = asked->pid;
 	b->start = s.start;
+	b->via = asked->via;
+	b->running = asked->running;
 	r = proc_program(b->pid, &b->program);
 	if (r < 0) {
 		binding_destroy(b);
@@ -97,7 +99,6 @@ static void bound(struct agent *a, struct commit *c, int r)
 	struct door_call *call = c->context;
 	struct promise *p = promises_find(&a->promises, c->name);
 	struct change change = { agent_now_ms(), c->name, change_name(CHANGE_BOUND), c->why };
-
 	struct binding *b = promise_binding(p, c->binding.pid, c->binding.pid_start);
 
 	p->settled = true;
@@ -110,8 +111,11 @@ static void bound(struct agent *a, struct commit *c, int r)
 	}
 	agent_announce(a, &change);
 	enforce_threads(a, p); /* its program may have begun meanwhile */
+	b = promise_binding(p, c->binding.pid, c->binding.pid_start);
+	if (b)
+		await_runtime(a, p, b);
 	fault_point("bind.reply");
-	if (promise_binding(p, c->binding.pid, c->binding.pid_start))
+	if (b)
 		calls_reply_reservation(call, p);
 	else
 		door_error(call, API_NOT_APPLICABLE, c->name, "the process ended meanwhile");
@@ -136,6 +140,7 @@ static struct commit *bind_commit(struct agent *a, const struct promise *p, cons
 		.pid_start = b->start,
 		.program = b->program,
 		.by_attach = b->by_attach,
+		.via = b->via,
 	};
 	c->change = CHANGE_BOUND;
 	snprintf(c->why, sizeof(c->why), "process %d%s%.64s", b->pid,
@@ -240,12 +245,68 @@ void bind_stop(struct agent *a)
 	}
 }
 
+static void renamed(struct agent *a, struct commit *c, int r)
+{
+	struct promise *p = promises_find(&a->promises, c->name);
+
+	if (r < 0)
+		door_error(c->context, API_FAILED, c->name, c->err.text);
+	else if (!p || !promise_binding(p, c->binding.pid, c->binding.pid_start))
+		door_error(c->context, API_NOT_APPLICABLE, c->name, "the process ended meanwhile");
+	else
+		calls_reply_reservation(c->context, p);
+}
+
+/* Who knows the pod knows a better name than the container's id. */
+static bool rename_container(struct agent *a, const struct promise *p, struct binding *b,
+	const char *container, struct door_call *call)
+{
+	char *name = strdup(container);
+	struct commit *c;
+
+	if (!name)
+		return false;
+	free(b->container);
+	b->container = name;
+	c = bind_commit(a, p, b);
+	if (!c)
+		return false;
+	c->change = CHANGE_NONE;
+	c->done = renamed;
+	c->context = call;
+	commit_start(c);
+	return true;
+}
+
+/* The same process again: an answer was lost, or more is known of it now. */
+static void bind_again(struct agent *a, struct promise *p, struct binding *b,
+	const struct api_bind *asked, struct door_call *call)
+{
+	if (asked->running && !b->running) {
+		b->running = true;
+		enforce_threads(a, p);
+	}
+	if (!asked->running || !asked->container || !b->container ||
+		strcmp(asked->container, b->container) == 0)
+		calls_reply_reservation(call, p);
+	else if (!rename_container(a, p, b, asked->container, call))
+		door_error(call, API_FAILED, NULL, "taktd is out of memory");
+}
+
+static struct binding *bound_before(const struct promise *p, pid_t pid)
+{
+	struct proc_stat s;
+
+	if (!p->settled || proc_stat(pid, &s) < 0 || proc_gone(pid, s.start))
+		return NULL;
+	return promise_binding(p, pid, s.start);
+}
+
 void call_bind(struct agent *a, struct door_call *call)
 {
 	struct api_bind asked;
 	struct binding *b;
 	struct err err = ERR_NULL;
-	struct proc_stat s;
 	struct promise *p;
 	int r;
 
@@ -256,10 +317,9 @@ void call_bind(struct agent *a, struct door_call *call)
 	p = calls_find(call, asked.name);
 	if (!p)
 		return;
-	/* The same again: an answer was lost. */
-	if (p->settled && proc_stat(asked.pid, &s) == 0 && promise_binding(p, asked.pid, s.start) &&
-		!proc_gone(asked.pid, s.start)) {
-		calls_reply_reservation(call, p);
+	b = bound_before(p, asked.pid);
+	if (b) {
+		bind_again(a, p, b, &asked, call);
 		return;
 	}
 	if (p->shareable && !p->settled && p->state != RESV_DRAINING) {

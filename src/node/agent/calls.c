@@ -29,6 +29,7 @@ struct resv_info calls_info(
 		.reason = p->reason,
 		.container = p->bindings ? p->bindings->container : NULL,
 		.cgroup = p->bindings ? p->bindings->cgroup : NULL,
+		.via = p->bindings ? p->bindings->via : VIA_NONE,
 		.trouble = p->trouble[0] ? p->trouble : NULL,
 		.threads = threads,
 	};

@@ -243,6 +243,11 @@ void enforce_stop(struct agent *a, struct promise *p)
 	set_trouble(a, p, "");
 }
 
+static bool rule_holds(const struct binding *b)
+{
+	return (b->running || b->early) && !b->by_attach;
+}
+
 /* The candidates for the plan: threads of all processes of the bindings, and those by hand. */
 struct candidates {
 	struct agent *agent;
@@ -309,6 +314,8 @@ static bool is_on(struct candidates *c, const struct proc_stat *s)
 				.on = true,
 				.cpu = cpu,
 			};
+		if (on && !known && !c->agent->recovering)
+			announce_thread(c->agent, p, CHANGE_THREAD_ON, s->pid);
 		if (on)
 			return true;
 	}
@@ -350,10 +357,10 @@ static int add_candidate(void *context, pid_t tid)
 	t = &c->threads[c->n];
 	*t = (struct plan_thread){
 		.tid = tid,
-		.main = tid == c->pid && c->pid == b->pid && b->running,
+		.main = tid == c->pid && c->pid == b->pid && rule_holds(b),
 		.by_hand = known && known->by_hand,
 		.on = is_on(c, &s),
-		.waits = !b->running || b->by_attach,
+		.waits = !rule_holds(b),
 	};
 	memcpy(t->name, s.comm, sizeof(t->name));
 	c->pids[c->n++] = c->pid;
@@ -363,7 +370,7 @@ static int add_candidate(void *context, pid_t tid)
 static void collect_binding(struct candidates *c, const struct binding *b)
 {
 	const struct promise *p = c->promise;
-	bool rule = b->running && !b->by_attach;
+	bool rule = rule_holds(b);
 
 	c->binding = b;
 	for (const struct task *t = b->tasks; t; t = t->next) {

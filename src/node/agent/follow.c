@@ -13,6 +13,7 @@
 #include "core/model/plan.h"
 #include "node/agent/bind.h"
 #include "node/agent/door.h"
+#include "node/kernel/sched.h"
 #include "node/monitor/proc.h"
 
 static struct agent *agent_of(struct event_handler *h)
@@ -81,6 +82,20 @@ bool follow_is_member(struct agent *a, const char *name, pid_t pid)
 	return p && t && t->promise == p;
 }
 
+/* The first program begins: what was said of the runtime is true only if the kernel says so. */
+static void begin(const struct promise *p, struct binding *b)
+{
+	struct sched_now now;
+
+	if (!b->running && b->via == VIA_NRI &&
+		(sched_get(b->pid, &now) < 0 || now.policy != SCHED_DEADLINE)) {
+		agent_log("%s: the runtime did not put process %d under it: taktd does",
+			p->request.name, b->pid);
+		b->via = VIA_HOOK;
+	}
+	b->running = true;
+}
+
 static void on_execed(struct event_handler *h, pid_t pid)
 {
 	struct agent *a = agent_of(h);
@@ -91,7 +106,7 @@ static void on_execed(struct event_handler *h, pid_t pid)
 	if (!t)
 		return;
 	if (pid == t->binding->pid)
-		t->binding->running = true;
+		begin(t->promise, t->binding);
 	enforce_threads(a, t->promise);
 }
 

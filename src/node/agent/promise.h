@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "core/model/info.h"
 #include "core/model/resv.h"
 
 #define PROMISE_REASON_MAX 256
@@ -21,7 +22,9 @@ struct binding {
 	/* The program that pid ran when it was bound (a runtime's init); its own comes by exec. */
 	uint64_t program; /* proc_program() */
 	bool running; /* its own program has begun: the rule for threads holds from then on */
+	bool early; /* the rule holds from before that on: see await_runtime() */
 	bool by_attach; /* threads were put in by hand; the rule for threads does not hold */
+	enum bind_via via;
 	char *container; /* NULL: none given */
 	char *cgroup; /* NULL: none of its own */
 	struct task *tasks, *last_task; /* first come, first served */

@@ -91,6 +91,7 @@ static int each_binding(void *context, const char *name, const struct store_bind
 	b->start = from->pid_start;
 	b->program = from->program;
 	b->by_attach = from->by_attach;
+	b->via = from->via;
 	promise_add_binding(p, b);
 	return 0;
 }
@@ -223,6 +224,7 @@ int recover(struct agent *a, struct err *err)
 	if (enforce_hold(a) < 0)
 		agent_log("not all that is promised is held in the kernel yet: trying on");
 	fault_point("recover.held");
+	await_nobody(a);
 	for (struct promise *p = a->promises.first; p; p = p->next)
 		if (write_cdi(a, p, &why) < 0)
 			agent_log("%s: %s", p->request.name, why.text);

@@ -27,6 +27,7 @@ void room_refresh(struct agent *a)
 	bw_t before = ceiling_limit(a);
 	struct admit_machine m;
 
+	await_nobody(a);
 	ceiling_look(a);
 	if (ceiling_limit(a).q20 == before.q20)
 		return;

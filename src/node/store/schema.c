@@ -54,9 +54,15 @@ static int migrate_1(sqlite3 *db)
 		NULL, NULL, NULL);
 }
 
+static int migrate_2(sqlite3 *db)
+{
+	return sqlite3_exec(db, "ALTER TABLE binding ADD COLUMN via TEXT;", NULL, NULL, NULL);
+}
+
 static int (*const migrations[])(sqlite3 *db) = {
 	migrate_0,
 	migrate_1,
+	migrate_2,
 };
 
 int64_t schema_version(void)

@@ -16,8 +16,11 @@ static const char *const sql_texts[_SQL_MAX] = {
 			" bound_ns, transient, shareable, created_ms)"
 			" VALUES (?1, ?2, ?3, ?4, ?5, iif(?6, ?7, NULL), ?8, ?9, ?10)",
 	[SQL_BIND] = "INSERT INTO binding (reservation, container, cgroup, pid, pid_start,"
-		     " program, by_attach)"
-		     " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM reservation WHERE name = ?1",
+		     " program, by_attach, via)"
+		     " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM reservation WHERE name = ?1",
+	[SQL_REBIND] = "UPDATE binding SET container = ?4, via = ?5 WHERE pid = ?2"
+		       " AND pid_start = ?3"
+		       " AND reservation = (SELECT id FROM reservation WHERE name = ?1)",
 	[SQL_UNBIND] = "DELETE FROM binding WHERE pid = ?2 AND pid_start = ?3"
 		       " AND reservation = (SELECT id FROM reservation WHERE name = ?1)",
 	[SQL_UNBIND_THREADS] = "DELETE FROM thread"
@@ -32,7 +35,7 @@ static const char *const sql_texts[_SQL_MAX] = {
 	[SQL_LOAD] = "SELECT name, document, placement, test, reason, bound_ns, transient,"
 		     " shareable, created_ms FROM reservation ORDER BY id",
 	[SQL_LOAD_BINDINGS] = "SELECT r.name, b.container, b.cgroup, b.pid, b.pid_start,"
-			      " b.program, b.by_attach FROM binding b"
+			      " b.program, b.by_attach, b.via FROM binding b"
 			      " JOIN reservation r ON r.id = b.reservation ORDER BY b.id",
 	[SQL_LOAD_THREADS] = "SELECT r.name, t.tid, t.start FROM thread t"
 			     " JOIN reservation r ON r.id = t.reservation ORDER BY t.id",

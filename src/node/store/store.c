@@ -33,9 +33,13 @@ int store_bind(struct store *s, const char *name, const struct store_binding *bi
 	int r = tx_begin(s, TX_THIS_BOOT, err);
 
 	if (r == 0)
-		r = sql_run(s, SQL_BIND, err, "tttdddd", name, binding->container, binding->cgroup,
+		r = sql_run(s, SQL_REBIND, err, "tddtt", name, (int64_t)binding->pid,
+			(int64_t)binding->pid_start, binding->container, via_name(binding->via));
+	if (r == 0)
+		r = sql_run(s, SQL_BIND, err, "tttddddt", name, binding->container, binding->cgroup,
 			(int64_t)binding->pid, (int64_t)binding->pid_start,
-			(int64_t)binding->program, (int64_t)binding->by_attach);
+			(int64_t)binding->program, (int64_t)binding->by_attach,
+			via_name(binding->via));
 	return tx_end(s, "bind", no_such(name, r, err), change, err);
 }
 
@@ -143,6 +147,7 @@ static int binding_row(struct store *s, sqlite3_stmt *row, const struct store_re
 		.pid_start = (uint64_t)sqlite3_column_int64(row, 4),
 		.program = (uint64_t)sqlite3_column_int64(row, 5),
 		.by_attach = sqlite3_column_int(row, 6) != 0,
+		.via = via_parse(column_text(row, 7)),
 	};
 	int r = column_name(s, row, name, err);
 

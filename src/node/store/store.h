@@ -28,6 +28,7 @@ struct store_binding {
 	uint64_t pid_start; /* clock ticks since boot: starttime in /proc/PID/stat, proc(5) */
 	uint64_t program; /* a number for what pid ran when it was bound */
 	bool by_attach; /* it came by threads put in by hand */
+	enum bind_via via;
 };
 
 /* Points to memory of the caller, or, in a callback, to memory that lives as long as the call. */
@@ -80,6 +81,7 @@ void store_close(struct store *s); /* accepts NULL */
  */
 int store_reserve(struct store *s, const struct store_resv *resv, const struct change *change,
 	struct err *err); /* also -EEXIST */
+/* Of a process that is bound already it changes the container's name and the way. */
 int store_bind(struct store *s, const char *name, const struct store_binding *binding,
 	const struct change *change, struct err *err);
 /* The one with that first process; with the last one go its threads. */

@@ -322,6 +322,9 @@ func deadline(w *world) error {
 	if len(env) != 1 || env[0].GetKey() != "TAKT_RESERVATION" || env[0].GetValue() != "c1" {
 		return fmt.Errorf("env: %v", env)
 	}
+	if a := adjustment.GetAnnotations(); len(a) != 1 || a["rt.takt.dev/scheduler"] != "runtime" {
+		return fmt.Errorf("annotations: %v", a)
+	}
 	if len(devices) != 1 || devices[0].GetName() != "rt.takt.dev/reservation=c1" {
 		return fmt.Errorf("CDI devices: %v", devices)
 	}

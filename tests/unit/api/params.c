@@ -26,7 +26,17 @@ TEST(bind_takes_a_name_a_pid_and_perhaps_a_container)
 	CHECK_EQ(b.pid, 42);
 	CHECK_TEXT(b.container, "c0ffee");
 	CHECK_EQ(api_bind_decode(less, &b, NULL), 0);
-	CHECK(!b.container);
+	CHECK(!b.container && b.via == VIA_NONE && !b.running);
+}
+
+TEST(bind_may_say_which_way_it_came_and_that_the_program_runs)
+{
+	cleanup_json json_t *p =
+		load("{\"name\":\"camera\",\"pid\":42,\"via\":\"nri\",\"running\":true}");
+	struct api_bind b;
+
+	CHECK_EQ(api_bind_decode(p, &b, NULL), 0);
+	CHECK(b.via == VIA_NRI && b.running);
 }
 
 static void refuse_bind(const char *text, const char *parameter)
@@ -52,6 +62,9 @@ TEST(bind_refuses_by_the_name_of_the_wrong_parameter)
 	refuse_bind("{\"name\":\"a\",\"pid\":1.5}", "pid:");
 	refuse_bind("{\"name\":\"a\",\"pid\":1,\"container\":\"\"}", "container:");
 	refuse_bind("{\"name\":\"a\",\"pid\":1,\"container\":1}", "container:");
+	refuse_bind("{\"name\":\"a\",\"pid\":1,\"via\":\"none\"}", "via:");
+	refuse_bind("{\"name\":\"a\",\"pid\":1,\"via\":1}", "via:");
+	refuse_bind("{\"name\":\"a\",\"pid\":1,\"running\":1}", "running:");
 	refuse_bind("{\"name\":\"a\",\"pid\":1,\"cgroup\":\"/x\"}", "cgroup:");
 }
 

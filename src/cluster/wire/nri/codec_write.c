@@ -8,6 +8,7 @@ typedef Nri__Pkg__Api__V1alpha1__ConfigureResponse pb_configure_response;
 typedef Nri__Pkg__Api__V1alpha1__FailurePolicy pb_failure_policy;
 typedef Nri__Pkg__Api__V1alpha1__SynchronizeResponse pb_synchronize_response;
 typedef Nri__Pkg__Api__V1alpha1__ContainerAdjustment pb_container_adjustment;
+typedef Nri__Pkg__Api__V1alpha1__KeyValue pb_key_value;
 typedef Nri__Pkg__Api__V1alpha1__Hook pb_hook;
 typedef Nri__Pkg__Api__V1alpha1__LinuxResources pb_linux_resources;
 typedef Nri__Pkg__Api__V1alpha1__LinuxScheduler pb_linux_scheduler;
@@ -83,15 +84,24 @@ int codec_write_synchronized(struct arena *a, bool more, struct bytes *ret)
 	return pack(a, &m.base, ret);
 }
 
+static pb_key_value **write_variables(struct arena *a, const struct nri_variable *in, size_t n)
+{
+	pb_key_value **list = messages(a, &nri__pkg__api__v1alpha1__key_value__descriptor, n);
+
+	for (size_t i = 0; list && i < n; i++) {
+		list[i]->key = (char *)in[i].key;
+		list[i]->value = (char *)in[i].value;
+	}
+	return list;
+}
+
 static int write_env(struct arena *a, const struct nri_adjustment *in, pb_container_adjustment *m)
 {
-	m->env = messages(a, &nri__pkg__api__v1alpha1__key_value__descriptor, in->n_env);
-	if (!m->env)
+	m->annotations = write_variables(a, in->annotations, in->n_annotations);
+	m->env = write_variables(a, in->env, in->n_env);
+	if (!m->annotations || !m->env)
 		return a->failed;
-	for (size_t i = 0; i < in->n_env; i++) {
-		m->env[i]->key = (char *)in->env[i].key;
-		m->env[i]->value = (char *)in->env[i].value;
-	}
+	m->n_annotations = in->n_annotations;
 	m->n_env = in->n_env;
 	return 0;
 }

@@ -66,6 +66,8 @@ struct nri_hook {
  * set as well makes the runtime refuse the container (pkg/api/owners.go).
  */
 struct nri_adjustment {
+	const struct nri_variable *annotations; /* of the runtime-spec: hooks see them */
+	size_t n_annotations;
 	const struct nri_variable *env;
 	size_t n_env;
 	const struct nri_hook *create_runtime;

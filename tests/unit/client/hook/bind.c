@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 
+#include "base/cleanup.h"
 #include "client/hook/reply.h"
 #include "client/hook/state.h"
 
@@ -29,6 +30,30 @@ TEST(the_state_that_a_runtime_sends_is_understood)
 		0);
 	CHECK_TEXT(state.id, "0f1e2d");
 	CHECK_EQ(state.pid, 4711);
+	CHECK(!state.scheduled);
+}
+
+TEST(only_the_annotation_of_takt_dra_says_that_the_runtime_sets_the_policy)
+{
+	static const char *const no[] = { "\"rt.takt.dev/scheduler\":\"runtime\"",
+		"\"annotations\":{\"rt.takt.dev/scheduler\":\"\"}",
+		"\"annotations\":{\"rt.takt.dev/scheduler\":true}",
+		"\"annotations\":{\"rt.takt.dev/scheduler\":\"runtime and more\"}",
+		"\"annotations\":{\"x\":{\"rt.takt.dev/scheduler\":\"runtime\"}}",
+		"\"annotations\":null" };
+	struct oci_state state;
+	char text[256];
+
+	CHECK_EQ(parse("{\"id\":\"a\",\"pid\":1,\"annotations\":{\"io.x\":\"y\","
+		       "\"rt.takt.dev/scheduler\":\"runtime\"}}",
+			 &state, NULL),
+		0);
+	CHECK(state.scheduled);
+	for (size_t i = 0; i < ARRAY_SIZE(no); i++) {
+		snprintf(text, sizeof(text), "{\"id\":\"a\",\"pid\":1,%s}", no[i]);
+		CHECK_EQ(parse(text, &state, NULL), 0);
+		CHECK(!state.scheduled);
+	}
 }
 
 TEST(a_state_that_lacks_something_is_refused_with_a_sentence)
@@ -65,7 +90,7 @@ TEST(an_id_has_a_limit)
 TEST(the_call_is_one_varlink_message)
 {
 	struct oci_state state = { .id = "a\"b\\c\n\x01", .pid = 12 };
-	const char *method = NULL, *name = NULL, *container = NULL;
+	const char *method = NULL, *name = NULL, *container = NULL, *via = NULL;
 	char buf[BIND_CALL_MAX];
 	size_t len = bind_call_write(buf, "cam\"era", &state);
 	json_t *json;
@@ -73,9 +98,11 @@ TEST(the_call_is_one_varlink_message)
 
 	CHECK(len > 0 && strlen(buf) == len - 1);
 	json = json_loads(buf, 0, NULL);
-	CHECK_EQ(json_unpack(json, "{s:s, s:{s:i, s:s, s:s !} !}", "method", &method, "parameters",
-			 "pid", &pid, "name", &name, "container", &container),
+	CHECK_EQ(json_unpack(json, "{s:s, s:{s:i, s:s, s:s, s:s !} !}", "method", &method,
+			 "parameters", "pid", &pid, "name", &name, "container", &container, "via",
+			 &via),
 		0);
+	CHECK_TEXT(via, "hook");
 	CHECK_TEXT(method, "rt.takt.Bind");
 	CHECK_TEXT(name, "cam\"era");
 	CHECK_TEXT(container, "a\"b\\c\n\x01");

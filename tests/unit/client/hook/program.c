@@ -224,7 +224,7 @@ TEST(a_yes_lets_the_container_start_and_says_nothing)
 	CHECK_EQ(run.status, 0);
 	CHECK_TEXT(run.said, "");
 	CHECK_TEXT(s.asked, "{\"method\":\"rt.takt.Bind\",\"parameters\":{\"pid\":4711,"
-			    "\"name\":\"camera\",\"container\":\"c1\"}}");
+			    "\"name\":\"camera\",\"container\":\"c1\",\"via\":\"hook\"}}");
 }
 
 TEST(a_yes_in_pieces_is_a_yes)

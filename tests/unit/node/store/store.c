@@ -23,6 +23,7 @@ static int each_full_binding(void *ctx, const char *name, const struct store_bin
 	CHECK(b->pid_start == UINT64_MAX - 1);
 	CHECK(b->program == UINT64_MAX);
 	CHECK(b->by_attach);
+	CHECK_EQ(b->via, VIA_NRI);
 	return 0;
 }
 
@@ -37,6 +38,7 @@ TEST(a_promise_is_read_back_as_it_was_given)
 		.pid_start = UINT64_MAX - 1,
 		.program = UINT64_MAX,
 		.by_attach = true,
+		.via = VIA_NRI,
 	};
 	struct store_resv resv = fixture_resv("camera"), copy = { 0 };
 	struct err err = ERR_NULL;
@@ -66,7 +68,7 @@ static int each_bare(void *ctx, const struct store_resv *r)
 static int each_bare_binding(void *ctx, const char *name, const struct store_binding *b)
 {
 	++*(int *)ctx;
-	CHECK(!b->container && !b->cgroup && !b->by_attach);
+	CHECK(!b->container && !b->cgroup && !b->by_attach && b->via == VIA_NONE);
 	return 0;
 }
 
@@ -99,6 +101,22 @@ TEST(a_name_is_promised_once)
 	CHECK_EQ(fixture_reserve(s, "camera", &err), -EEXIST);
 	CHECK_TEXT(fixture_content(s), "camera ");
 	CHECK_TEXT(fixture_history(s, "camera"), "reserved ");
+	store_close(s);
+}
+
+TEST(a_process_that_is_bound_again_keeps_its_place_and_has_the_new_name)
+{
+	struct store_binding first = { "c1", "/c1", 12, 99 }, second = { "c2", "/c2", 13, 99 };
+	struct store *s;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	CHECK_EQ(fixture_reserve(s, "camera", NULL), 0);
+	CHECK_EQ(store_bind(s, "camera", &first, NULL, NULL), 0);
+	CHECK_EQ(store_bind(s, "camera", &second, NULL, NULL), 0);
+	first.container = "default/arm/main";
+	CHECK_EQ(store_bind(s, "camera", &first, NULL, NULL), 0);
+	CHECK_TEXT(fixture_content(s), "camera camera@default/arm/main!12 camera@c2!13 ");
 	store_close(s);
 }
 

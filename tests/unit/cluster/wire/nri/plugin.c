@@ -356,6 +356,8 @@ TEST(an_adjustment_reaches_the_runtime_field_by_field)
 	m = take(s.plugin);
 	CHECK(m.stream == 5 && status_of(&m) == 0);
 	adjust = get_bytes(get_bytes(text_bytes(&m.payload), 2), 1);
+	CHECK(is(get_bytes(get_bytes(adjust, 2), 1), "rt.takt.dev/scheduler"));
+	CHECK(is(get_bytes(get_bytes(adjust, 2), 2), "runtime"));
 	CHECK(is(get_bytes(get_bytes(adjust, 4), 1), "KEY"));
 	CHECK(is(get_bytes(get_bytes(adjust, 4), 2), "value"));
 	hook = get_bytes(get_bytes(adjust, 5), 2);

@@ -139,6 +139,8 @@ static const struct nri_handlers handlers = {
 };
 
 static const struct nri_adjustment full_adjustment = {
+	.annotations = &(struct nri_variable){ "rt.takt.dev/scheduler", "runtime" },
+	.n_annotations = 1,
 	.env = &(struct nri_variable){ "KEY", "value" },
 	.n_env = 1,
 	.create_runtime =
