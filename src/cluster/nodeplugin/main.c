@@ -21,6 +21,7 @@
 #include "cluster/nodeplugin/door.h"
 #include "cluster/nodeplugin/reclaim.h"
 #include "cluster/nodeplugin/report.h"
+#include "cluster/wire/nri/plugin.h"
 
 /* A prepare asks the API server, and has to be answered within the kubelet's 45 s. */
 #define KUBE_CALL_MS 10000
@@ -31,7 +32,7 @@ enum exit_code {
 };
 
 struct options {
-	const char *node, *kubeconfig, *socket, *kubelet_dir;
+	const char *node, *kubeconfig, *socket, *kubelet_dir, *nri_socket;
 };
 
 static const char usage[] =
@@ -44,6 +45,8 @@ static const char usage[] =
 	"      --socket PATH       taktd's control socket; default $TAKT_SOCKET, then\n"
 	"                          " TAKT_SOCKET_DEFAULT "\n"
 	"      --kubelet-dir PATH  the kubelet's folder; default /var/lib/kubelet\n"
+	"      --nri-socket PATH   the container runtime's socket for plugins, or none; default\n"
+	"                          " NRI_SOCKET "\n"
 	"  -h, --help              print this help\n"
 	"      --version           print the version\n";
 
@@ -73,7 +76,8 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_statu
 	static const struct option options[] = { { "node", required_argument, NULL, 'n' },
 		{ "kubeconfig", required_argument, NULL, 'k' },
 		{ "socket", required_argument, NULL, 's' },
-		{ "kubelet-dir", required_argument, NULL, 'd' }, { "help", no_argument, NULL, 'h' },
+		{ "kubelet-dir", required_argument, NULL, 'd' },
+		{ "nri-socket", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' }, {} };
 	int key;
 
@@ -86,6 +90,8 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_statu
 			o->socket = optarg;
 		else if (key == 'd')
 			o->kubelet_dir = optarg;
+		else if (key == 'r')
+			o->nri_socket = optarg;
 		else {
 			if (key == 'h')
 				fputs(usage, stdout);
@@ -165,6 +171,8 @@ static int start(struct plugin *p, const struct options *o, struct err *err)
 	if (r == 0)
 		reclaim_begin(p);
 	if (r == 0)
+		r = runtime_start(p, o->nri_socket, err);
+	if (r == 0)
 		r = open_sockets(p, o->kubelet_dir, err);
 	return r;
 }
@@ -184,6 +192,7 @@ static void stop(struct plugin *p)
 	reclaim_stop(p);
 	prepare_stop(p);
 	report_stop(p);
+	runtime_stop(p);
 	door_destroy(p->door);
 	kube_client_destroy(p->kube);
 	uv_close((uv_handle_t *)&p->stop_term, NULL);
@@ -193,12 +202,14 @@ static void stop(struct plugin *p)
 	uv_walk(&p->loop, close_handle, NULL);
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&p->loop);
+	runtime_free(p);
 }
 
 int main(int argc, char **argv)
 {
 	static struct plugin plugin;
-	struct options o = { getenv("NODE_NAME"), NULL, getenv("TAKT_SOCKET"), "/var/lib/kubelet" };
+	struct options o = { getenv("NODE_NAME"), NULL, getenv("TAKT_SOCKET"), "/var/lib/kubelet",
+		NRI_SOCKET };
 	struct err err = ERR_NULL;
 	int status = 0, r;
 

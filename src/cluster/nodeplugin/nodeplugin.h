@@ -7,6 +7,7 @@
 
 #include <uv.h>
 
+#include "cluster/dra/claim.h"
 #include "cluster/dra/outcome.h"
 #include "cluster/kube/client.h"
 #include "cluster/kube/watch.h"
@@ -51,6 +52,8 @@ struct plugin {
 	json_t *list; /* what taktd has promised, while publishing */
 	json_t *wanted; /* the slice, while it is applied */
 	const char *told_dropped; /* NULL: nothing was */
+
+	struct runtime *runtime; /* NULL: without NRI */
 };
 
 /* A line for the log. */
@@ -69,3 +72,16 @@ int publish_start(struct plugin *p, struct err *err);
 /* The kubelet has taken us: from now on there is a slice. */
 void publish_registered(struct plugin *p);
 void publish_stop(struct plugin *p);
+
+/*
+ * runtime.c: the plugin of the container runtime (NRI), which checks who uses a claim's reservation.
+ * NULL or "none": without it, containers are bound by taktd's hook alone.
+ */
+int runtime_start(struct plugin *p, const char *socket, struct err *err);
+/* A claim is prepared: the pods that it is reserved for may use its reservations. */
+void runtime_learn(struct plugin *p, const json_t *object, const struct claim *claim);
+/* A claim is over. */
+void runtime_forget(struct plugin *p, const char *claim_uid);
+/* Ends it; the memory goes by runtime_free(), when the loop has run out. */
+void runtime_stop(struct plugin *p);
+void runtime_free(struct plugin *p);

@@ -208,6 +208,7 @@ static void reserve_next(struct errand *e)
 	json_t *document;
 
 	if (e->at == e->claim.n) {
+		runtime_learn(e->plugin, e->object, &e->claim);
 		end(e, 0, NULL);
 		return;
 	}
@@ -350,6 +351,7 @@ static void release_next(struct errand *e)
 	json_t *parameters;
 
 	if (n == 0) {
+		runtime_forget(e->plugin, key_of(e, "uid"));
 		end(e, 0, NULL);
 		return;
 	}

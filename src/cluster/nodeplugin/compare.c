@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * taktd's List against the containers that the runtime has told of: so that nothing that got lost
+ * on the way stays lost, whichever way it was.
+ */
+#include "cluster/nodeplugin/runtime_private.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cluster/nodeplugin/door.h"
+
+/* Runtimes lose containers that begin while they tell what is there (containerd issue 13698). */
+#define COMPARE_LATER_MS 3000
+#define ASK_AGAIN_MS 60000
+
+static void compare(struct runtime *r);
+
+static void on_compare(uv_timer_t *timer)
+{
+	compare(container_of(timer, struct runtime, compare));
+}
+
+void compare_in(struct runtime *r, uint64_t ms)
+{
+	if (r->stopping)
+		return;
+	if (r->comparing)
+		r->compare_again = true;
+	else if (!uv_is_active((uv_handle_t *)&r->compare) || uv_timer_get_due_in(&r->compare) > ms)
+		uv_timer_start(&r->compare, on_compare, ms, 0);
+}
+
+static void compared(struct runtime *r)
+{
+	bool again = r->compare_again, later = r->compare_later;
+
+	json_decref(TAKE(r->binds));
+	r->comparing = r->compare_again = false;
+	if (again) {
+		compare_in(r, COMPARE_SOON_MS);
+	} else if (later) {
+		r->compare_later = false;
+		compare_in(r, COMPARE_LATER_MS);
+	}
+}
+
+static void bind_next(struct runtime *r);
+
+static void on_bound(void *data, int code, const json_t *reply, const char *error)
+{
+	struct runtime *r = data;
+
+	if (code < 0)
+		plugin_log("NRI: a container is not bound: %s", error);
+	bind_next(r);
+}
+
+static void bind_next(struct runtime *r)
+{
+	size_t n = json_array_size(r->binds);
+	json_t *parameters;
+
+	if (n == 0 || r->stopping) {
+		compared(r);
+		return;
+	}
+	parameters = json_incref(json_array_get(r->binds, n - 1));
+	json_array_remove(r->binds, n - 1);
+	if (door_call(r->plugin->door, "rt.takt.Bind", parameters, on_bound, r) < 0)
+		compared(r);
+}
+
+/* A container that taktd is to be told of; it counts as told from now on. */
+static const struct seen *next_to_tell(struct runtime *r, const json_t *resv)
+{
+	const char *name = json_string_value(json_object_get(resv, "name"));
+
+	for (struct seen *s = r->seen; name && s; s = s->next) {
+		struct adopt_seen a = { s->title, s->running };
+
+		for (size_t i = 0; s->title && s->running && i < s->n_names; i++) {
+			if (s->names[i].told || strcmp(s->names[i].name, name) != 0)
+				continue;
+			s->names[i].told = true;
+			if (adopt_to_bind(resv, &a))
+				return s;
+		}
+	}
+	return NULL;
+}
+
+/* A container holds it that the runtime never told of, or which is none of the runtime's. */
+static void check_missed(struct runtime *r, const char *id)
+{
+	uint64_t now = uv_now(&r->plugin->loop);
+
+	if (*containers_find(r, id) || nri_plugin_state(r->nri) != NRI_READY ||
+		(r->asked_ms && now - r->asked_ms < ASK_AGAIN_MS))
+		return;
+	r->asked_ms = now;
+	plugin_log("NRI: the runtime has not told of container %s", id);
+	runtime_again(r);
+}
+
+static void on_listed(void *data, int code, const json_t *reply, const char *error)
+{
+	struct runtime *r = data;
+	const json_t *resv;
+	size_t i;
+
+	r->binds = code < 0 ? NULL : json_array();
+	if (code < 0)
+		plugin_log("NRI: taktd is not compared with what runs: %s", error);
+	json_array_foreach (json_object_get(reply, "reservations"), i, resv) {
+		const struct seen *s;
+		const char *nameless;
+		size_t at = 0;
+
+		while ((s = next_to_tell(r, resv)))
+			json_array_append_new(r->binds,
+				json_pack("{s:O, s:i, s:s, s:s, s:b}", "name",
+					json_object_get(resv, "name"), "pid", (int)s->pid,
+					"container", s->title, "via", "nri", "running", 1));
+		while ((nameless = adopt_nameless(resv, &at)))
+			check_missed(r, nameless);
+	}
+	if (code < 0)
+		r->compare_later = true;
+	bind_next(r);
+}
+
+static void compare(struct runtime *r)
+{
+	struct plugin *p = r->plugin;
+
+	r->comparing = true;
+	if (door_call(p->door, "rt.takt.List", json_object(), on_listed, r) < 0)
+		compared(r);
+}
