@@ -27,6 +27,8 @@ struct resv_info {
 	const char *trouble;
 	const struct resv_thread *threads;
 	size_t n_threads;
+	const int *cpus; /* pinned: of each server; NULL: none */
+	size_t n_cpus;
 };
 
 enum check_status {
@@ -45,6 +47,14 @@ struct check {
 	const char *mend; /* what to do about it; NULL: nothing to do */
 };
 
+/* A CPU of the scheduling domain, as it was when the agent started; -1: not known. */
+struct cpu_info {
+	unsigned cpu;
+	int core, socket, numa_node;
+	bool usable; /* now: online, and the agent may use it */
+	bw_t promised; /* pinned servers, and the agent's own */
+};
+
 struct node_info {
 	unsigned cpus;
 	bw_t ceiling; /* per CPU */
@@ -54,6 +64,8 @@ struct node_info {
 	bool placements[_PLACEMENT_MAX];
 	const struct check *checks;
 	size_t n_checks;
+	const struct cpu_info *topology;
+	size_t n_topology;
 };
 
 /* A row of the history. */
@@ -76,6 +88,7 @@ enum change_kind {
 	CHANGE_REFUSED,
 	CHANGE_TROUBLE,
 	CHANGE_RECOVERED,
+	CHANGE_MACHINE, /* of no reservation: what the machine can promise */
 	_CHANGE_MAX,
 };
 

@@ -67,6 +67,7 @@ struct agent {
 	bw_t holder_wish; /* more than what is held: somebody took it, or it is not free yet */
 	uv_timer_t retry; /* runs only while something could not be done */
 	unsigned retry_ms;
+	uv_timer_t look; /* runs only while somebody watches */
 	uv_timer_t flagged; /* runs only while a promise has `flagged` threads */
 
 	struct event_source *events;
@@ -135,6 +136,13 @@ void ceiling_fini(struct agent *a);
 
 /* intake.c: releases a transient promise that nobody owns or holds; else does nothing. */
 void intake_expire(struct agent *a, struct promise *p);
+
+/* look.c: tells watchers when what the machine can promise has changed. */
+void look_start(struct agent *a); /* runs while somebody watches */
+/* Of the root domain's CPUs, ascending; the caller's to free(). NULL: out of memory. */
+struct cpu_info *look_topology(const struct agent *a);
+/* The kernel's limit is not what taktd started with, and what it means; "": it is. */
+const char *look_limit_trouble(const struct agent *a);
 
 /* room.c: what fits. */
 int room_init(struct agent *a, struct err *err);

@@ -33,6 +33,10 @@ struct resv_info calls_info(
 		.threads = threads,
 	};
 
+	if (p->placement == PLACEMENT_PINNED) {
+		info.cpus = p->cpus;
+		info.n_cpus = p->n_admitted;
+	}
 	info.has_bound = room_bound(a, p, &info.bound_ns);
 	for (unsigned i = 0; i < p->n_threads; i++) {
 		struct proc_stat s;
@@ -101,13 +105,20 @@ static void call_list(struct agent *a, struct door_call *call)
 static void call_node(struct agent *a, struct door_call *call)
 {
 	struct check checks[CHECKS_MAX];
+	cleanup_free struct cpu_info *topology = look_topology(a);
 	struct dl_params own;
 	struct node_info n = {
 		.cpus = cpus_count(&a->probe.root_domain),
 		.granularity_ns = a->overrun.granularity_ns,
 		.checks = checks,
+		.topology = topology,
 	};
 
+	if (!topology) {
+		door_error(call, API_FAILED, NULL, "taktd is out of memory");
+		return;
+	}
+	n.n_topology = n.cpus;
 	room_refresh(a);
 	own = agent_own(a);
 	n.promised = dl_bandwidth(&own);
@@ -124,9 +135,10 @@ static void call_node(struct agent *a, struct door_call *call)
 
 static void call_watch(struct agent *a, struct door_call *call)
 {
-	if (call->message.more)
+	if (call->message.more) {
 		door_watch(call);
-	else
+		look_start(a);
+	} else
 		door_error(call, API_EXPECTED_MORE, NULL, NULL);
 }
 

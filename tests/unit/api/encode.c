@@ -145,6 +145,39 @@ TEST(a_node_says_what_it_can_promise)
 	CHECK(!json_object_get(json_array_get(list, 1), "mend"));
 }
 
+TEST(a_node_says_where_its_cpus_are_and_leaves_out_what_is_not_known)
+{
+	static const struct cpu_info cpus[] = {
+		{ 0, 0, 0, -1, true, { 1 << 18 } },
+		{ 4, 2, 1, 1, false, { 0 } },
+	};
+	struct node_info n = { .cpus = 2, .topology = cpus, .n_topology = 2 };
+	cleanup_json json_t *o = api_node_encode(&n);
+	const json_t *list = json_object_get(o, "topology"), *second = json_array_get(list, 1);
+
+	CHECK_EQ(json_array_size(list), 2);
+	CHECK_EQ(number(json_array_get(list, 0), "promisedPpm"), 250000);
+	CHECK(json_is_true(json_object_get(json_array_get(list, 0), "usable")));
+	CHECK(!json_object_get(json_array_get(list, 0), "numaNode"));
+	CHECK_EQ(number(second, "cpu"), 4);
+	CHECK_EQ(number(second, "core"), 2);
+	CHECK_EQ(number(second, "socket"), 1);
+	CHECK_EQ(number(second, "numaNode"), 1);
+	CHECK(json_is_false(json_object_get(second, "usable")));
+}
+
+TEST(a_pinned_reservation_says_which_cpus)
+{
+	static const int cpus[] = { 1, 3 };
+	struct resv_request q = request_make();
+	struct resv_info info = { .request = &q, .cpus = cpus, .n_cpus = 2 };
+	cleanup_json json_t *o = api_reservation_encode(&info);
+	const json_t *list = json_object_get(o, "cpus");
+
+	CHECK_EQ(json_array_size(list), 2);
+	CHECK_EQ(json_integer_value(json_array_get(list, 1)), 3);
+}
+
 TEST(a_change_has_its_moment_name_and_reason)
 {
 	struct change c = { 1700000000123, "camera", change_name(CHANGE_THREAD_ON), "by name" };

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What can change without anybody telling taktd: the kernel's limit, deadline threads of other
+ * programs, CPUs that go offline or out of our cpuset. Looked at once a second while somebody
+ * watches; a look is two small files and two tries of the placeholders.
+ */
+#include "node/agent/agent.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "core/model/cpus.h"
+#include "node/agent/door.h"
+#include "node/kernel/topology.h"
+
+#define LOOK_MS 1000
+
+static int64_t limit_now(const struct agent *a)
+{
+	cleanup_file FILE *f = fopen("/proc/sys/kernel/sched_rt_runtime_us", "re");
+	int64_t value;
+
+	return f && fscanf(f, "%" SCNd64, &value) == 1 ? value : a->probe.rt_runtime_us;
+}
+
+const char *look_limit_trouble(const struct agent *a)
+{
+	bool unlimited = limit_now(a) < 0;
+
+	if (unlimited == a->probe.unlimited)
+		return "";
+	return unlimited
+		       ? "sched_rt_runtime_us is -1 now and was not when taktd started: the kernel "
+			 "keeps nothing back for reservations any more"
+		       : "sched_rt_runtime_us was -1 when taktd started and is not now: nothing can be "
+			 "pinned any more";
+}
+
+static void add_pinned(const struct agent *a, struct cpu_info *topology, unsigned n)
+{
+	for (const struct promise *p = a->promises.first; p; p = p->next)
+		for (unsigned i = 0; p->placement == PLACEMENT_PINNED && i < p->n_admitted; i++)
+			for (unsigned at = 0; at < n; at++)
+				if ((int)topology[at].cpu == p->cpus[i])
+					topology[at].promised.q20 +=
+						promise_server_bandwidth(p).q20;
+}
+
+struct cpu_info *look_topology(const struct agent *a)
+{
+	unsigned n = cpus_count(&a->probe.root_domain);
+	struct cpus usable = topology_usable(&a->probe.root_domain);
+	struct cpu_info *topology = calloc(n + 1, sizeof(*topology));
+	struct dl_params own = agent_own(a);
+
+	if (!topology)
+		return NULL;
+	topology_read(&a->probe.root_domain, topology);
+	for (unsigned i = 0; i < n; i++)
+		topology[i].usable = cpus_contains(&usable, topology[i].cpu);
+	if (a->probe.unlimited && n)
+		topology[0].promised = dl_bandwidth(&own);
+	add_pinned(a, topology, n);
+	return topology;
+}
+
+/* Zeroed before it is filled: compared as bytes. */
+struct sight {
+	uint64_t ceiling_q20, foreign_q20;
+	int64_t limit;
+	struct cpus usable;
+	uint64_t more_granted, held, events;
+};
+
+static void see(struct agent *a, struct sight *s)
+{
+	*s = (struct sight){ 0 };
+	room_refresh(a);
+	s->ceiling_q20 = ceiling_limit(a).q20;
+	s->foreign_q20 = a->foreign.sum.q20;
+	s->limit = limit_now(a);
+	s->usable = topology_usable(&a->probe.root_domain);
+	s->more_granted = a->ceiling.granted.q20 > a->ceiling.most.q20;
+	s->held = a->probe.unlimited || holder_held(a->holder).q20 >= a->holder_wish.q20;
+	s->events = !a->events_why[0];
+}
+
+static void on_look(uv_timer_t *timer)
+{
+	static struct sight last;
+	struct agent *a = container_of(timer, struct agent, look);
+	struct sight now;
+	struct change c = { agent_now_ms(), "", change_name(CHANGE_MACHINE),
+		"what this machine can promise has changed: see `takt doctor`" };
+
+	if (!door_is_watched(a->door)) {
+		uv_timer_stop(timer);
+		return;
+	}
+	pace_check(a);
+	see(a, &now);
+	if (memcmp(&now, &last, sizeof(now)) != 0 && last.limit)
+		door_publish(a->door, &c);
+	last = now;
+}
+
+void look_start(struct agent *a)
+{
+	if (!uv_is_active((uv_handle_t *)&a->look))
+		uv_timer_start(&a->look, on_look, LOOK_MS, LOOK_MS);
+}
