@@ -137,7 +137,7 @@ class Watched(Case):
             time.sleep(2 * LOOK_SECONDS)  # what comes and goes between two looks is not seen
             taker.end()
             self.expect_change(changes)
-            self.assertEqual(taktd.call("Node")["foreignPpm"], 0)
+            wait_for("it is counted no more", lambda: taktd.call("Node")["foreignPpm"] == 0)
 
     def expect_change(self, changes):
         self.assertEqual(next(c for c in changes if c["what"] == "machine")["name"], "")
