@@ -30,25 +30,44 @@ void facts_fini(struct facts *f)
 	*f = FACTS_NULL;
 }
 
-/* What claims hold of what is promised: of all CPUs, or of that one. */
-static int64_t claims_ppm(const json_t *list, int cpu)
+/* What is promised of all CPUs, or of that one (cpu >= 0). */
+struct promised {
+	int64_t claims, others;
+};
+
+static bool is_on(const json_t *resv, int cpu)
 {
-	const json_t *resv, *one;
-	int64_t sum = 0;
-	size_t i, k;
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(resv, "cpus"), i, one)
+		if (json_integer_value(one) == cpu)
+			return true;
+	return false;
+}
+
+/* Others and claims are counted apart, so that a claim changes nothing of what is left. */
+static struct promised count_promised(const json_t *list, int cpu)
+{
+	const json_t *resv;
+	struct promised p = { 0 };
+	size_t i;
 
 	json_array_foreach (json_object_get(list, "reservations"), i, resv) {
 		int64_t ppm = number(resv, "bandwidthPpm"), cores = number(resv, "cores");
+		bool claim = json_object_get(json_object_get(resv, "labels"), "claim") != NULL;
 
-		if (!json_object_get(json_object_get(resv, "labels"), "claim") || ppm < 0)
+		if (ppm < 0 || cores < 1 || (cpu >= 0 && !is_on(resv, cpu)))
 			continue;
-		if (cpu < 0)
-			sum += ppm;
-		json_array_foreach (json_object_get(resv, "cpus"), k, one)
-			if (json_integer_value(one) == cpu && cores > 0)
-				sum += (ppm + cores - 1) / cores;
+		if (cpu >= 0)
+			ppm = (ppm + cores - 1) / cores;
+		/* Each server is rounded up to the kernel's unit. */
+		if (claim)
+			p.claims += ppm;
+		else
+			p.others += ppm + (cpu >= 0 ? 1 : cores);
 	}
-	return sum;
+	return p;
 }
 
 static const json_t *check_of(const json_t *node, const char *name)
@@ -139,19 +158,20 @@ static uint64_t at_least(int64_t left, int64_t claims, struct facts_taint *ret)
 
 static int read_shared(const json_t *list, const json_t *node, uint64_t most_ppm, struct facts *f)
 {
-	int64_t promised = number(node, "promisedPpm"), foreign = number(node, "foreignPpm");
-	int64_t claims = claims_ppm(list, -1), others = promised - claims + foreign + ROUNDING_PPM;
+	struct promised p = count_promised(list, -1);
+	int64_t own = number(node, "ownPpm"), foreign = number(node, "foreignPpm");
+	int64_t others = own + p.others + foreign + ROUNDING_PPM;
 	int64_t left = (int64_t)(f->cpus * f->ceiling_ppm) - others;
 	/* GFB, see core/admit/gfb.c: all servers together, where none has more than most_ppm. */
 	int64_t proven = (int64_t)(f->cpus * PPM_ONE_CPU - (f->cpus - 1) * most_ppm) - others;
 	struct facts_taint short_of = { 0 };
 
-	if (promised < 0 || foreign < 0)
+	if (own < 0 || foreign < 0)
 		return -EPROTO;
 	f->hard_by_sum = f->granularity_ns == 0 && (most_ppm || f->cpus == 1);
 	if (f->hard_by_sum && proven < left)
 		left = proven;
-	f->capacity_ppm = at_least(left > 0 ? left : 0, claims, &short_of);
+	f->capacity_ppm = at_least(left > 0 ? left : 0, p.claims, &short_of);
 	if (short_of.key)
 		add_taint(f, short_of);
 	return 0;
@@ -159,18 +179,19 @@ static int read_shared(const json_t *list, const json_t *node, uint64_t most_ppm
 
 static int read_cpu(const json_t *list, const json_t *from, struct facts_cpu *ret)
 {
-	int64_t cpu = number(from, "cpu"), promised = number(from, "promisedPpm"), claims, left;
+	int64_t cpu = number(from, "cpu"), own = number(from, "ownPpm"), left;
 	const json_t *usable = json_object_get(from, "usable");
+	struct promised p;
 
-	if (cpu < 0 || cpu >= FACTS_CPUS_MAX || promised < 0 || !json_is_boolean(usable))
+	if (cpu < 0 || cpu >= FACTS_CPUS_MAX || own < 0 || !json_is_boolean(usable))
 		return -EPROTO;
-	claims = claims_ppm(list, cpu);
-	left = (int64_t)PPM_ONE_CPU - (promised - claims) - ROUNDING_CPU_PPM;
+	p = count_promised(list, cpu);
+	left = (int64_t)PPM_ONE_CPU - own - p.others - ROUNDING_CPU_PPM;
 	*ret = (struct facts_cpu){ .cpu = cpu };
 	ret->core = number(from, "core");
 	ret->socket = number(from, "socket");
 	ret->numa_node = number(from, "numaNode");
-	ret->capacity_ppm = at_least(left > 0 ? left : 0, claims, &ret->taint);
+	ret->capacity_ppm = at_least(left > 0 ? left : 0, p.claims, &ret->taint);
 	if (json_is_false(usable))
 		ret->taint =
 			taint("cpus", "offline", "the CPU is offline, or out of taktd's cpuset");

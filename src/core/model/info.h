@@ -53,6 +53,7 @@ struct cpu_info {
 	int core, socket, numa_node;
 	bool usable; /* now: online, and the agent may use it */
 	bw_t promised; /* pinned servers, and the agent's own */
+	bw_t own; /* of that the agent's */
 };
 
 struct node_info {
@@ -60,6 +61,7 @@ struct node_info {
 	bw_t ceiling; /* per CPU */
 	nsec_t granularity_ns;
 	bw_t promised;
+	bw_t own; /* of that the agent's */
 	bw_t foreign; /* SCHED_DEADLINE threads that are not ours */
 	bool placements[_PLACEMENT_MAX];
 	const struct check *checks;

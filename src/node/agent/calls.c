@@ -121,7 +121,7 @@ static void call_node(struct agent *a, struct door_call *call)
 	n.n_topology = n.cpus;
 	room_refresh(a);
 	own = agent_own(a);
-	n.promised = dl_bandwidth(&own);
+	n.promised = n.own = dl_bandwidth(&own);
 	n.ceiling.q20 = ceiling_limit(a).q20 / n.cpus;
 	n.foreign = a->foreign.sum;
 	for (const struct promise *p = a->promises.first; p; p = p->next)

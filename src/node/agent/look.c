@@ -61,7 +61,7 @@ struct cpu_info *look_topology(const struct agent *a)
 	for (unsigned i = 0; i < n; i++)
 		topology[i].usable = cpus_contains(&usable, topology[i].cpu);
 	if (a->probe.unlimited && n)
-		topology[0].promised = dl_bandwidth(&own);
+		topology[0].promised = topology[0].own = dl_bandwidth(&own);
 	add_pinned(a, topology, n);
 	return topology;
 }

@@ -127,6 +127,7 @@ TEST(a_node_says_what_it_can_promise)
 		.ceiling = bw_from_ppm(950000),
 		.granularity_ns = 4000000,
 		.promised = { 1 << 19 },
+		.own = { 1 << 18 },
 		.placements = { [PLACEMENT_SHARED] = true, [PLACEMENT_GROUP] = true },
 		.checks = checks,
 		.n_checks = 2,
@@ -138,6 +139,7 @@ TEST(a_node_says_what_it_can_promise)
 	CHECK_EQ(number(o, "ceilingPpmPerCpu"), 950000);
 	CHECK_EQ(number(o, "granularityNs"), 4000000);
 	CHECK_EQ(number(o, "promisedPpm"), 500000);
+	CHECK_EQ(number(o, "ownPpm"), 250000);
 	CHECK_EQ(number(o, "foreignPpm"), 0);
 	CHECK_EQ(json_array_size(json_object_get(o, "placements")), 2);
 	CHECK_TEXT(text(json_array_get(list, 0), "status"), "limited");

@@ -28,8 +28,8 @@ static json_t *json(const char *text)
 	"{'reservations':[{'bandwidthPpm':100000,'cores':1,'labels':{}}," \
 	"{'bandwidthPpm':200000,'cores':1,'labels':{'claim':'a'}}]}"
 /* Two CPUs of 0.9, of which taktd has 0.05. */
-#define NODE(g, foreign, checks)                                                           \
-	"{'cpus':2,'ceilingPpmPerCpu':900000,'granularityNs':" #g ",'promisedPpm':350000," \
+#define NODE(g, foreign, checks)                                                     \
+	"{'cpus':2,'ceilingPpmPerCpu':900000,'granularityNs':" #g ",'ownPpm':50000," \
 	"'foreignPpm':" #foreign ",'placements':['shared','group'],'checks':[" checks "]}"
 #define CHECK_ROW(name, status, detail) \
 	"{'name':'" name "','status':'" status "','detail':'" detail "'}"
@@ -49,13 +49,24 @@ TEST(claims_share_what_nobody_else_has)
 {
 	struct facts f = read_facts(LIST, NODE(4000000, 0, ""), 0);
 
-	CHECK_EQ(f.capacity_ppm, 1800000 - 150000 - 256);
+	CHECK_EQ(f.capacity_ppm, 1800000 - 150001 - 256);
 	CHECK_EQ(f.cpus, 2);
 	CHECK_EQ(f.ceiling_ppm, 900000);
 	CHECK_EQ(f.n_taints, 0);
 	CHECK(f.group && !f.pinned && !f.hrtick && !f.virtual_machine);
 	f = read_facts(LIST, NODE(4000000, 500000, ""), 0);
-	CHECK_EQ(f.capacity_ppm, 1800000 - 150000 - 500000 - 256);
+	CHECK_EQ(f.capacity_ppm, 1800000 - 150001 - 500000 - 256);
+}
+
+TEST(a_claim_more_changes_nothing_of_what_is_left)
+{
+	struct facts before = read_facts("{'reservations':[]}", NODE(4000000, 0, ""), 0);
+	struct facts after = read_facts(
+		"{'reservations':[{'bandwidthPpm':233334,'cores':3,'labels':{'claim':'a'}}]}",
+		NODE(4000000, 0, ""), 0);
+
+	CHECK_EQ(before.capacity_ppm, 1800000 - 50000 - 256);
+	CHECK_EQ(after.capacity_ppm, before.capacity_ppm);
 }
 
 TEST(what_claims_have_is_published_whatever_is_left_and_tainted)
@@ -68,7 +79,7 @@ TEST(what_claims_have_is_published_whatever_is_left_and_tainted)
 	CHECK_TEXT(f.taints[0].value, "overcommitted");
 	CHECK_TEXT(facts_trouble(&f, 0)->why,
 		"claims hold 200000 millionths of a CPU, and 0 are left for them");
-	f = read_facts("{'reservations':[]}", NODE(4000000, 1700000, ""), 0);
+	f = read_facts("{'reservations':[]}", NODE(4000000, 1800000, ""), 0);
 	CHECK_EQ(f.capacity_ppm, 0);
 	CHECK(!facts_trouble(&f, 0));
 }
@@ -76,13 +87,13 @@ TEST(what_claims_have_is_published_whatever_is_left_and_tainted)
 TEST(an_answer_of_another_version_is_refused)
 {
 	static const char *const wrong[] = { "{}",
-		"{'cpus':0,'ceilingPpmPerCpu':900000,'granularityNs':0,'promisedPpm':0,'foreignPpm':0}",
-		"{'cpus':2000,'ceilingPpmPerCpu':900000,'granularityNs':0,'promisedPpm':0,'foreignPpm':0}",
-		"{'cpus':2,'ceilingPpmPerCpu':900000,'granularityNs':0,'promisedPpm':0}",
-		"{'cpus':2,'ceilingPpmPerCpu':900000,'granularityNs':'0','promisedPpm':0,'foreignPpm':0}",
+		"{'cpus':0,'ceilingPpmPerCpu':900000,'granularityNs':0,'ownPpm':0,'foreignPpm':0}",
+		"{'cpus':2000,'ceilingPpmPerCpu':900000,'granularityNs':0,'ownPpm':0,'foreignPpm':0}",
+		"{'cpus':2,'ceilingPpmPerCpu':900000,'granularityNs':0,'ownPpm':0}",
+		"{'cpus':2,'ceilingPpmPerCpu':900000,'granularityNs':'0','ownPpm':0,'foreignPpm':0}",
 		"{'cpus':2,'ceilingPpmPerCpu':1000000,'granularityNs':0,'placements':['pinned']}",
 		"{'cpus':1,'ceilingPpmPerCpu':1000000,'granularityNs':0,'placements':['pinned'],"
-		"'topology':[{'cpu':-1,'promisedPpm':0,'usable':true}]}" };
+		"'topology':[{'cpu':-1,'ownPpm':0,'usable':true}]}" };
 	cleanup_json json_t *list = json(LIST), *nothing = json_object();
 	cleanup_json json_t *good = json(NODE(0, 0, ""));
 	struct facts f = { .cpus = 7 };
@@ -101,10 +112,10 @@ TEST(with_the_largest_task_known_the_sum_proves_hard_claims)
 	struct facts f = read_facts(LIST, NODE(0, 0, ""), 300000);
 
 	CHECK(f.hard_by_sum);
-	CHECK_EQ(f.capacity_ppm, 2000000 - 300000 - 150000 - 256);
+	CHECK_EQ(f.capacity_ppm, 2000000 - 300000 - 150001 - 256);
 	/* The kernel's sum is the smaller one. */
 	f = read_facts(LIST, NODE(0, 0, ""), 100000);
-	CHECK_EQ(f.capacity_ppm, 1800000 - 150000 - 256);
+	CHECK_EQ(f.capacity_ppm, 1800000 - 150001 - 256);
 	CHECK(f.hard_by_sum);
 	f = read_facts(LIST, NODE(0, 0, ""), 0);
 	CHECK(!f.hard_by_sum);
@@ -115,7 +126,7 @@ TEST(with_overruns_no_sum_proves_them_and_none_is_taken_off)
 	struct facts f = read_facts(LIST, NODE(4000000, 0, ""), 300000);
 
 	CHECK(!f.hard_by_sum);
-	CHECK_EQ(f.capacity_ppm, 1800000 - 150000 - 256);
+	CHECK_EQ(f.capacity_ppm, 1800000 - 150001 - 256);
 }
 
 TEST(how_short_a_hard_period_can_be_follows_from_the_granularity)
@@ -159,9 +170,8 @@ TEST(a_ceiling_that_is_lower_but_holds_is_told_and_troubles_nobody)
 	CHECK_TEXT(facts_trouble(&f, 0)->why, "it is -1");
 }
 
-#define CPU_ROW(cpu, promised, usable, more)                            \
-	"{'cpu':" #cpu ",'promisedPpm':" #promised ",'usable':" #usable \
-	",'core':1,'socket':0" more "}"
+#define CPU_ROW(cpu, own, usable, more) \
+	"{'cpu':" #cpu ",'ownPpm':" #own ",'usable':" #usable ",'core':1,'socket':0" more "}"
 #define PINNED(checks, topology)                                                          \
 	"{'cpus':2,'ceilingPpmPerCpu':1000000,'granularityNs':0,'placements':['pinned']," \
 	"'checks':[" checks "],'topology':[" topology "]}"
@@ -172,15 +182,14 @@ TEST(a_ceiling_that_is_lower_but_holds_is_told_and_troubles_nobody)
 TEST(where_servers_are_pinned_each_cpu_has_what_is_left_of_it)
 {
 	cleanup_facts struct facts f = read_facts(PINNED_LIST,
-		PINNED("",
-			CPU_ROW(0, 250000, true, ",'numaNode':1") "," CPU_ROW(1, 300000, true, "")),
+		PINNED("", CPU_ROW(0, 50000, true, ",'numaNode':1") "," CPU_ROW(1, 0, true, "")),
 		0);
 	char name[FACTS_DEVICE_NAME_MAX];
 
 	CHECK(f.pinned && f.hard_by_sum);
 	CHECK_EQ(facts_n_devices(&f), 2);
 	CHECK_EQ(f.per_cpu[0].capacity_ppm, 1000000 - 50000 - 64);
-	CHECK_EQ(f.per_cpu[1].capacity_ppm, 1000000 - 100000 - 64);
+	CHECK_EQ(f.per_cpu[1].capacity_ppm, 1000000 - 100001 - 64);
 	CHECK_EQ(f.per_cpu[0].numa_node, 1);
 	CHECK_EQ(f.per_cpu[1].numa_node, -1);
 	facts_device_name(&f, 1, name);
@@ -191,7 +200,7 @@ TEST(a_cpu_that_is_gone_troubles_its_own_device_only)
 {
 	cleanup_facts struct facts f = read_facts(PINNED_LIST,
 		PINNED(CHECK_ROW("cpus", "no", "CPUs 1 are offline"),
-			CPU_ROW(0, 200000, true, "") "," CPU_ROW(1, 300000, false, "")),
+			CPU_ROW(0, 0, true, "") "," CPU_ROW(1, 0, false, "")),
 		0);
 
 	CHECK_EQ(f.n_taints, 0);
