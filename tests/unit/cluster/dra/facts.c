@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "core/admit/admit.h"
 #include "test.h"
 
 /* JSON with ' for ". */
@@ -218,4 +219,85 @@ TEST(an_agent_that_cannot_be_asked_troubles_every_device_once)
 	CHECK_EQ(f.n_taints, before + 1);
 	CHECK_TEXT(f.taints[before].key, "taktd");
 	CHECK_TEXT(f.taints[before].why, "No such file");
+}
+
+/* xorshift64, so that a failure comes again. */
+static uint64_t chance(uint64_t *state, uint64_t from, uint64_t to)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return from + *state % (to - from + 1);
+}
+
+/* Claims of at most max_ppm a thread, until the scheduler's sum is full; each must be taken. */
+static unsigned fill(const struct admit_machine *m, uint64_t room_ppm, uint64_t max_ppm,
+	enum guarantee g, uint64_t *s)
+{
+	cleanup_admit_set struct admit_set *set = NULL;
+	const struct admit_task own = { { 2 * NSEC_PER_MSEC, 40 * NSEC_PER_MSEC,
+						40 * NSEC_PER_MSEC },
+		1, GUARANTEE_SOFT, false };
+	unsigned n = 0, misses = 0;
+	uint32_t id;
+
+	CHECK_EQ(admit_set_create(&set, m, NULL), 0);
+	CHECK_EQ(admit_hold(set, &own, &id, NULL), 0);
+	while (misses < 20) {
+		nsec_t p = chance(s, 1000, 1000000) * NSEC_PER_USEC;
+		nsec_t q = p / PPM_ONE_CPU * chance(s, 10000, max_ppm);
+		struct admit_task t = { { q, p, p }, chance(s, 1, 3), g, false };
+		uint64_t asked = t.cores * ((q * PPM_ONE_CPU + p - 1) / p);
+
+		if (asked > room_ppm) {
+			misses++;
+			continue;
+		}
+		if (!admit_evaluate(set, &t).yes)
+			fail_msg("%u CPUs: %llu ppm asked, %llu left, refused", m->n_cpus,
+				(unsigned long long)asked, (unsigned long long)room_ppm);
+		CHECK_EQ(admit_hold(set, &t, &id, NULL), 0);
+		room_ppm -= asked;
+		n++;
+	}
+	return n;
+}
+
+static void no_surprise(unsigned cpus, nsec_t g_ns, uint64_t max_ppm, enum guarantee g)
+{
+	cleanup_json json_t *list = json("{'reservations':[]}");
+	cleanup_json json_t *node = json_pack("{s:i, s:i, s:I, s:i, s:i, s:[s]}", "cpus", (int)cpus,
+		"ceilingPpmPerCpu", 949999, "granularityNs", (json_int_t)g_ns, "ownPpm", 50000,
+		"foreignPpm", 0, "placements", "shared");
+	const struct admit_machine m = { cpus, bw_from_ppm(949999), g_ns };
+	uint64_t state = 4 + cpus;
+	unsigned placed = 0;
+	struct facts f;
+
+	CHECK_EQ(facts_read(list, node, g == GUARANTEE_HARD ? max_ppm : 0, &f, NULL), 0);
+	CHECK(g == GUARANTEE_SOFT || f.hard_by_sum);
+	for (int i = 0; i < 50; i++)
+		placed += fill(&m, f.capacity_ppm, max_ppm, g, &state);
+	CHECK(placed > 100);
+}
+
+TEST(whatever_hard_claims_the_sum_takes_are_proven_where_it_says_so)
+{
+	static const unsigned cpus[] = { 1, 2, 4, 16 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cpus); i++) {
+		no_surprise(cpus[i], 0, 300000, GUARANTEE_HARD);
+		no_surprise(cpus[i], 0, 100000, GUARANTEE_HARD);
+	}
+}
+
+TEST(whatever_soft_claims_the_sum_takes_are_taken_also_with_overruns)
+{
+	static const unsigned cpus[] = { 1, 2, 4, 16 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cpus); i++) {
+		no_surprise(cpus[i], 0, 300000, GUARANTEE_SOFT);
+		no_surprise(cpus[i], 4 * NSEC_PER_MSEC, 300000, GUARANTEE_SOFT);
+		no_surprise(cpus[i], 4 * NSEC_PER_MSEC, 900000, GUARANTEE_SOFT);
+	}
 }
