@@ -442,6 +442,18 @@ class PerCpu(Published):
         self.assertEqual(resv["placement"], "pinned")
 
     @test
+    def a_cpu_that_taktd_may_not_use_any_more_taints_its_own_device(self):
+        cpus = sorted(os.sched_getaffinity(0))
+        pid, last = self.takt.running["taktd"].pid, f"cpu{cpus[-1]}"
+        self.addCleanup(os.sched_setaffinity, pid, cpus)
+        os.sched_setaffinity(pid, cpus[:-1])
+        self.within("the taint is there", lambda: "cpus" in self.taints(last), 5)
+        self.assertEqual(self.taints(last)["cpus"], ("offline", "NoSchedule"))
+        self.assertEqual(self.taints(f"cpu{cpus[0]}"), {})
+        os.sched_setaffinity(pid, cpus)
+        self.within("the taint is gone", lambda: self.taints(last) == {}, 5)
+
+    @test
     def one_cpu_that_is_full_leaves_the_other(self):
         cpus = sorted(os.sched_getaffinity(0))[:2]
         for n in range(3):

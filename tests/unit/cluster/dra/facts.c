@@ -93,8 +93,8 @@ TEST(an_answer_of_another_version_is_refused)
 		"{'cpus':2,'ceilingPpmPerCpu':900000,'granularityNs':0,'ownPpm':0}",
 		"{'cpus':2,'ceilingPpmPerCpu':900000,'granularityNs':'0','ownPpm':0,'foreignPpm':0}",
 		"{'cpus':2,'ceilingPpmPerCpu':1000000,'granularityNs':0,'placements':['pinned']}",
-		"{'cpus':1,'ceilingPpmPerCpu':1000000,'granularityNs':0,'placements':['pinned'],"
-		"'topology':[{'cpu':-1,'ownPpm':0,'usable':true}]}" };
+		("{'cpus':1,'ceilingPpmPerCpu':1000000,'granularityNs':0,'placements':['pinned'],"
+		 "'topology':[{'cpu':-1,'ownPpm':0,'usable':true}]}") };
 	cleanup_json json_t *list = json(LIST), *nothing = json_object();
 	cleanup_json json_t *good = json(NODE(0, 0, ""));
 	struct facts f = { .cpus = 7 };

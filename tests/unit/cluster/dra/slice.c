@@ -276,6 +276,7 @@ TEST(what_somebody_else_changed_is_put_right)
 		cleanup_slice_plan struct slice_plan again = SLICE_PLAN_NULL;
 		json_t *slice = json_object_get(stored, "node1-rt.takt.dev");
 
+		CHECK_EQ(json_array_size(first.apply), 1);
 		json_object_set_new(at(slice, edits[i].object), edits[i].key,
 			json_loads(edits[i].value, JSON_DECODE_ANY, NULL));
 		again = carry_out(devices, stored, &generation);
