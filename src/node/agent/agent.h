@@ -49,6 +49,7 @@ struct agent {
 	/* What this machine is, found by trying. */
 	struct probe probe;
 	struct probe_overrun overrun;
+	struct cpu_info *topology; /* of the root domain's CPUs, as /sys had it at the start */
 	struct ceiling ceiling;
 
 	/* What is promised, and to whom. */
@@ -139,8 +140,8 @@ void intake_expire(struct agent *a, struct promise *p);
 
 /* look.c: tells watchers when what the machine can promise has changed. */
 void look_start(struct agent *a); /* runs while somebody watches */
-/* Of the root domain's CPUs, ascending; the caller's to free(). NULL: out of memory. */
-struct cpu_info *look_topology(const struct agent *a);
+/* Of the root domain's CPUs, ascending, with what is promised now; a->topology. */
+const struct cpu_info *look_topology(struct agent *a);
 /* The kernel's limit is not what taktd started with, and what it means; "": it is. */
 const char *look_limit_trouble(const struct agent *a);
 

@@ -105,19 +105,14 @@ static void call_list(struct agent *a, struct door_call *call)
 static void call_node(struct agent *a, struct door_call *call)
 {
 	struct check checks[CHECKS_MAX];
-	cleanup_free struct cpu_info *topology = look_topology(a);
 	struct dl_params own;
 	struct node_info n = {
 		.cpus = cpus_count(&a->probe.root_domain),
 		.granularity_ns = a->overrun.granularity_ns,
 		.checks = checks,
-		.topology = topology,
+		.topology = look_topology(a),
 	};
 
-	if (!topology) {
-		door_error(call, API_FAILED, NULL, "taktd is out of memory");
-		return;
-	}
 	n.n_topology = n.cpus;
 	room_refresh(a);
 	own = agent_own(a);

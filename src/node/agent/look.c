@@ -48,22 +48,21 @@ static void add_pinned(const struct agent *a, struct cpu_info *topology, unsigne
 						promise_server_bandwidth(p).q20;
 }
 
-struct cpu_info *look_topology(const struct agent *a)
+const struct cpu_info *look_topology(struct agent *a)
 {
 	unsigned n = cpus_count(&a->probe.root_domain);
 	struct cpus usable = topology_usable(&a->probe.root_domain);
-	struct cpu_info *topology = calloc(n + 1, sizeof(*topology));
 	struct dl_params own = agent_own(a);
 
-	if (!topology)
-		return NULL;
-	topology_read(&a->probe.root_domain, topology);
-	for (unsigned i = 0; i < n; i++)
-		topology[i].usable = cpus_contains(&usable, topology[i].cpu);
-	if (a->probe.unlimited && n)
-		topology[0].promised = topology[0].own = dl_bandwidth(&own);
-	add_pinned(a, topology, n);
-	return topology;
+	for (unsigned i = 0; i < n; i++) {
+		struct cpu_info *c = &a->topology[i];
+
+		c->usable = cpus_contains(&usable, c->cpu);
+		c->own.q20 = i == 0 && a->probe.unlimited ? dl_bandwidth(&own).q20 : 0;
+		c->promised = c->own;
+	}
+	add_pinned(a, a->topology, n);
+	return a->topology;
 }
 
 /* Zeroed before it is filled: compared as bytes. */

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "core/model/cpus.h"
+#include "node/kernel/topology.h"
 
 static struct admit_machine machine(const struct agent *a)
 {
@@ -39,6 +40,10 @@ static int create_sets(struct agent *a, struct err *err)
 	struct admit_machine m = machine(a);
 	int r = admit_set_create(&a->shared, &m, err);
 
+	a->topology = calloc(m.n_cpus, sizeof(*a->topology));
+	if (!a->topology)
+		return err_set(err, -ENOMEM, "out of memory");
+	topology_read(&a->probe.root_domain, a->topology);
 	if (r < 0 || !a->probe.unlimited)
 		return r;
 	a->per_cpu = calloc(m.n_cpus, sizeof(*a->per_cpu));
@@ -89,6 +94,7 @@ void room_fini(struct agent *a)
 	for (unsigned i = 0; a->per_cpu && i < cpus_count(&a->probe.root_domain); i++)
 		admit_set_destroy(a->per_cpu[i]);
 	free(a->per_cpu);
+	free(a->topology);
 	admit_set_destroy(a->shared);
 }
 
