@@ -156,11 +156,11 @@ static json_int_t ceiling_ppm(bw_t ceiling)
 
 json_t *api_node_encode(const struct node_info *n)
 {
-	cleanup_json json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "cpus",
-		(json_int_t)n->cpus, "ceilingPpmPerCpu", ceiling_ppm(n->ceiling), "granularityNs",
-		(json_int_t)n->granularity_ns, "promisedPpm", (json_int_t)bw_to_ppm(n->promised),
-		"ownPpm", (json_int_t)bw_to_ppm(n->own), "foreignPpm",
-		(json_int_t)bw_to_ppm(n->foreign));
+	cleanup_json json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cpus",
+		(json_int_t)n->cpus, "ceilingPpmPerCpu", ceiling_ppm(n->ceiling), "mostPpmPerCpu",
+		ceiling_ppm(n->most), "granularityNs", (json_int_t)n->granularity_ns, "promisedPpm",
+		(json_int_t)bw_to_ppm(n->promised), "ownPpm", (json_int_t)bw_to_ppm(n->own),
+		"foreignPpm", (json_int_t)bw_to_ppm(n->foreign));
 	int bad = json_object_set_new(object, "placements", placements_encode(n->placements));
 
 	bad |= json_object_set_new(object, "checks", checks_encode(n->checks, n->n_checks));

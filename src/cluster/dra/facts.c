@@ -116,17 +116,27 @@ static void add_taint(struct facts *f, struct facts_taint t)
 		f->taints[f->n_taints++] = t;
 }
 
+/* More than what it was is not promised, so that only less is news. */
+static void read_lowered(const json_t *node, struct facts *f)
+{
+	int64_t most = number(node, "mostPpmPerCpu");
+	struct facts_taint t = taint("ceiling", "lowered",
+		json_string_value(json_object_get(check_of(node, "ceiling"), "detail")));
+
+	t.informs = true;
+	if (most > (int64_t)f->ceiling_ppm && !check_is(node, "ceiling", "no"))
+		add_taint(f, t);
+}
+
 /* What taktd found: its checks' names and words are in its manual. */
 static void read_checks(const json_t *node, struct facts *f)
 {
 	static const struct {
 		const char *check, *status, *key, *value;
-		bool informs;
 	} rows[] = {
-		{ "events", "no", "events", "missing", false },
-		{ "ceiling", "no", "ceiling", "changed", false },
-		{ "ceiling", "limited", "ceiling", "lowered", true },
-		{ "cpus", "no", "cpus", "offline", false },
+		{ "events", "no", "events", "missing" },
+		{ "ceiling", "no", "ceiling", "changed" },
+		{ "cpus", "no", "cpus", "offline" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -134,7 +144,6 @@ static void read_checks(const json_t *node, struct facts *f)
 			json_string_value(
 				json_object_get(check_of(node, rows[i].check), "detail")));
 
-		t.informs = rows[i].informs;
 		/* Where each CPU is a device, only that device is broken. */
 		if (check_is(node, rows[i].check, rows[i].status) &&
 			!(f->pinned && strcmp(rows[i].check, "cpus") == 0))
@@ -278,6 +287,7 @@ int facts_read(const json_t *list, const json_t *node, uint64_t max_utilisation_
 			"install both from one version");
 	f.hard_min_period_ns = hard_min_period(&f);
 	read_checks(node, &f);
+	read_lowered(node, &f);
 	*ret = f;
 	f = FACTS_NULL;
 	return 0;

@@ -59,6 +59,7 @@ struct cpu_info {
 struct node_info {
 	unsigned cpus;
 	bw_t ceiling; /* per CPU */
+	bw_t most; /* per CPU, what it was in the agent's first seconds */
 	nsec_t granularity_ns;
 	bw_t promised;
 	bw_t own; /* of that the agent's */
