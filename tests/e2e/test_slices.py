@@ -367,7 +367,8 @@ class Streams(Published):
             said = [
                 e["message"]
                 for e in events
-                if e["involvedObject"].get("uid") == uid and "prepare" in e["message"].lower()
+                if e["involvedObject"].get("uid") == uid
+                and e["reason"] == "FailedPrepareDynamicResources"
             ]
             if known.get("PodScheduled", {}).get("status") != "True":
                 if "cannot allocate" not in known.get("PodScheduled", {}).get("message", ""):
