@@ -140,6 +140,11 @@ void intake_expire(struct agent *a, struct promise *p);
 
 /* look.c: tells watchers when what the machine can promise has changed. */
 void look_start(struct agent *a); /* runs while somebody watches */
+/*
+ * Like room_refresh(), and tells them. Before something is said of the machine: what one has been
+ * told between two looks is then also what the next look is held against.
+ */
+void look_now(struct agent *a);
 /* Of the root domain's CPUs, ascending, with what is promised now; a->topology. */
 const struct cpu_info *look_topology(struct agent *a);
 /* The kernel's limit is not what taktd started with, and what it means; "": it is. */

@@ -114,7 +114,7 @@ static void call_node(struct agent *a, struct door_call *call)
 	};
 
 	n.n_topology = n.cpus;
-	room_refresh(a);
+	look_now(a);
 	own = agent_own(a);
 	n.promised = n.own = dl_bandwidth(&own);
 	n.ceiling.q20 = ceiling_limit(a).q20 / n.cpus;

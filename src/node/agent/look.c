@@ -86,23 +86,31 @@ static void see(struct agent *a, struct sight *s)
 	s->events = !a->events_why[0];
 }
 
-static void on_look(uv_timer_t *timer)
+void look_now(struct agent *a)
 {
 	static struct sight last;
-	struct agent *a = container_of(timer, struct agent, look);
+	static bool have_last;
 	struct sight now;
 	struct change c = { agent_now_ms(), "", change_name(CHANGE_MACHINE),
 		"what this machine can promise has changed: see `takt doctor`" };
+
+	see(a, &now);
+	if (have_last && memcmp(&now, &last, sizeof(now)) != 0)
+		door_publish(a->door, &c);
+	last = now;
+	have_last = true;
+}
+
+static void on_look(uv_timer_t *timer)
+{
+	struct agent *a = container_of(timer, struct agent, look);
 
 	if (!door_is_watched(a->door)) {
 		uv_timer_stop(timer);
 		return;
 	}
 	pace_check(a);
-	see(a, &now);
-	if (memcmp(&now, &last, sizeof(now)) != 0 && last.limit)
-		door_publish(a->door, &c);
-	last = now;
+	look_now(a);
 }
 
 void look_start(struct agent *a)
