@@ -156,9 +156,10 @@ static json_int_t ceiling_ppm(bw_t ceiling)
 
 json_t *api_node_encode(const struct node_info *n)
 {
-	cleanup_json json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cpus",
-		(json_int_t)n->cpus, "ceilingPpmPerCpu", ceiling_ppm(n->ceiling), "mostPpmPerCpu",
-		ceiling_ppm(n->most), "granularityNs", (json_int_t)n->granularity_ns, "promisedPpm",
+	cleanup_json json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cpus",
+		(json_int_t)n->cpus, "ceilingPpmPerCpu", ceiling_ppm(n->ceiling), "limitPpm",
+		(json_int_t)n->limit_ppm, "firstLimitPpm", (json_int_t)n->first_limit_ppm,
+		"granularityNs", (json_int_t)n->granularity_ns, "promisedPpm",
 		(json_int_t)bw_to_ppm(n->promised), "ownPpm", (json_int_t)bw_to_ppm(n->own),
 		"foreignPpm", (json_int_t)bw_to_ppm(n->foreign));
 	int bad = json_object_set_new(object, "placements", placements_encode(n->placements));

@@ -267,8 +267,9 @@ class Broken(Published):
         self.assertLess(self.attributes()["ceilingPpmPerCpu"], ceiling - 300000)
         self.assertLess(self.capacity(), most - 600000)
         write_limit(self.before)
-        self.within("all is as before", lambda: self.capacity() == most, 5)
-        self.assertEqual(self.taints(), {})
+        self.within("the taint is gone", lambda: self.taints() == {}, 5)
+        # But for what the kernel miscounts when containers come and go.
+        self.assertGreater(self.capacity(), most - 200000)
 
     @test
     def nothing_new_is_scheduled_while_the_kernel_keeps_nothing_back(self):
@@ -313,6 +314,15 @@ class Broken(Published):
         for _, kind, seen in watch.events:
             self.assertNotEqual(kind, "DELETED")
             self.assertEqual([d for d in seen["spec"]["devices"] if "taints" in d], [])
+
+    @test
+    def what_an_earlier_takt_dra_published_is_tainted_while_taktd_is_away(self):
+        self.takt.stop("takt-dra", 9)
+        self.takt.stop("taktd", 9)
+        self.takt.start_dra()
+        self.within("the taint is there", lambda: "taktd" in self.taints(), 15)
+        self.takt.start_taktd()
+        self.within("the taint is gone", lambda: self.taints() == {}, 5)
 
     @test
     def takt_dra_that_is_told_to_end_takes_its_sockets_away(self):

@@ -116,15 +116,16 @@ static void add_taint(struct facts *f, struct facts_taint t)
 		f->taints[f->n_taints++] = t;
 }
 
-/* More than what it was is not promised, so that only less is news. */
+/* The ceiling itself moves by what the kernel miscounts; who lowered it, meant it. */
 static void read_lowered(const json_t *node, struct facts *f)
 {
-	int64_t most = number(node, "mostPpmPerCpu");
-	struct facts_taint t = taint("ceiling", "lowered",
-		json_string_value(json_object_get(check_of(node, "ceiling"), "detail")));
+	int64_t now = number(node, "limitPpm"), first = number(node, "firstLimitPpm");
+	struct facts_taint t = { .key = "ceiling", .value = "lowered", .informs = true };
 
-	t.informs = true;
-	if (most > (int64_t)f->ceiling_ppm && !check_is(node, "ceiling", "no"))
+	snprintf(t.why, sizeof(t.why),
+		"sched_rt_runtime_us was lowered from %lld to %lld millionths of a CPU",
+		(long long)first, (long long)now);
+	if (now >= 0 && now < first && !check_is(node, "ceiling", "no"))
 		add_taint(f, t);
 }
 

@@ -105,6 +105,52 @@ static void name_of(char *buf, size_t size, const char *node, size_t i)
 		snprintf(buf, size, "%.200s-%s-%03zu", node, CLAIM_DRIVER, i);
 }
 
+/* With the taint, unless it has it already. */
+static json_t *lost_device(const json_t *device)
+{
+	static const char key[] = CLAIM_DRIVER "/taktd";
+	cleanup_json json_t *copy = json_deep_copy(device), *taints = NULL;
+	const json_t *one;
+	size_t i;
+
+	taints = json_incref(json_object_get(copy, "taints"));
+	if (!taints)
+		taints = json_array();
+	json_array_foreach (taints, i, one) {
+		const char *its = json_string_value(json_object_get(one, "key"));
+
+		if (its && strcmp(its, key) == 0)
+			return TAKE(copy);
+	}
+	if (!copy || !taints ||
+		json_array_append_new(taints, json_pack("{s:s, s:s, s:s}", "key", key, "value",
+						      "unreachable", "effect", "NoSchedule")) < 0 ||
+		json_object_set(copy, "taints", taints) < 0)
+		return NULL;
+	return TAKE(copy);
+}
+
+json_t *slice_lost_devices(const json_t *stored, const char *node)
+{
+	cleanup_json json_t *devices = json_array();
+	char name[300];
+
+	for (size_t i = 0; devices; i++) {
+		const json_t *slice, *device;
+		size_t k;
+
+		name_of(name, sizeof(name), node, i);
+		slice = json_object_get(stored, name);
+		if (!slice)
+			break;
+		json_array_foreach (
+			json_object_get(json_object_get(slice, "spec"), "devices"), k, device)
+			if (json_array_append_new(devices, lost_device(device)) < 0)
+				return NULL;
+	}
+	return TAKE(devices);
+}
+
 static json_t *make(const char *node, const char *node_uid, size_t i, size_t n, json_t *devices)
 {
 	char name[300];

@@ -17,6 +17,12 @@
 /* The devices' list, in the order in which the scheduler tries them. NULL: out of memory. */
 json_t *slice_devices(const struct facts *f);
 
+/*
+ * Of what is stored, where taktd has not yet answered this takt-dra and does not for long: the same
+ * devices, with the taint of facts_set_unreachable(). NULL: out of memory.
+ */
+json_t *slice_lost_devices(const json_t *stored, const char *node);
+
 /* What the API server keeps no field for, as its feature gates have it. */
 enum slice_drop {
 	SLICE_DROP_NONE = 0,

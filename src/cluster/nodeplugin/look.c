@@ -57,9 +57,10 @@ static void failed(struct plugin *p, const char *why)
 		plugin_log("taktd cannot be asked what this node can promise: %s", why);
 		l->lost_ns = l->asked_ns;
 	}
-	if (l->known && !l->told_lost && uv_hrtime() - l->lost_ns >= GRACE_MS * NSEC_PER_MSEC) {
+	if (!l->told_lost && uv_hrtime() - l->lost_ns >= GRACE_MS * NSEC_PER_MSEC) {
 		l->told_lost = true;
-		facts_set_unreachable(&l->facts, why);
+		if (l->known)
+			facts_set_unreachable(&l->facts, why);
 		publish_changed(p);
 		health_changed(&p->health);
 	}

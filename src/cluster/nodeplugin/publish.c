@@ -149,7 +149,8 @@ static void next_step(struct plugin *p)
 static void make_plan(struct plugin *p)
 {
 	struct publish *b = &p->publish;
-	cleanup_json json_t *devices = slice_devices(&p->look.facts);
+	cleanup_json json_t *devices = p->look.known ? slice_devices(&p->look.facts)
+						     : slice_lost_devices(b->stored, p->node);
 
 	if (!devices || slice_plan(devices, p->node, b->node_uid, b->stored, b->dropped,
 				b->generation, &b->plan) < 0) {
@@ -182,7 +183,7 @@ static void on_timer(uv_timer_t *timer)
 	struct publish *b = &p->publish;
 	struct err err = ERR_NULL;
 
-	if (!b->registered || !b->synced || !p->look.known)
+	if (!b->registered || !b->synced || (!p->look.known && !p->look.told_lost))
 		return; /* each of them comes here again */
 	b->busy = true;
 	if (b->node_uid[0])

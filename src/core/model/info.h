@@ -59,7 +59,7 @@ struct cpu_info {
 struct node_info {
 	unsigned cpus;
 	bw_t ceiling; /* per CPU */
-	bw_t most; /* per CPU, what it was in the agent's first seconds */
+	uint64_t limit_ppm, first_limit_ppm; /* sched_rt_runtime_us now, and at the start */
 	nsec_t granularity_ns;
 	bw_t promised;
 	bw_t own; /* of that the agent's */

@@ -147,6 +147,8 @@ void look_start(struct agent *a); /* runs while somebody watches */
 void look_now(struct agent *a);
 /* Of the root domain's CPUs, ascending, with what is promised now; a->topology. */
 const struct cpu_info *look_topology(struct agent *a);
+/* Of a CPU, in millionths: sched_rt_runtime_us in its period; -1 is all of it. */
+void look_limits(const struct agent *a, uint64_t *ret_now_ppm, uint64_t *ret_first_ppm);
 /* The kernel's limit is not what taktd started with, and what it means; "": it is. */
 const char *look_limit_trouble(const struct agent *a);
 

@@ -118,7 +118,7 @@ static void call_node(struct agent *a, struct door_call *call)
 	own = agent_own(a);
 	n.promised = n.own = dl_bandwidth(&own);
 	n.ceiling.q20 = ceiling_limit(a).q20 / n.cpus;
-	n.most.q20 = a->ceiling.most.q20 / n.cpus;
+	look_limits(a, &n.limit_ppm, &n.first_limit_ppm);
 	n.foreign = a->foreign.sum;
 	for (const struct promise *p = a->promises.first; p; p = p->next)
 		n.promised.q20 += p->request.cores * promise_server_bandwidth(p).q20;

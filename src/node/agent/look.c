@@ -17,12 +17,34 @@
 
 #define LOOK_MS 1000
 
-static int64_t limit_now(const struct agent *a)
+static int64_t read_sysctl(const char *name, int64_t otherwise)
 {
-	cleanup_file FILE *f = fopen("/proc/sys/kernel/sched_rt_runtime_us", "re");
+	char path[128];
+	cleanup_file FILE *f = NULL;
 	int64_t value;
 
-	return f && fscanf(f, "%" SCNd64, &value) == 1 ? value : a->probe.rt_runtime_us;
+	snprintf(path, sizeof(path), "/proc/sys/kernel/%s", name);
+	f = fopen(path, "re");
+	return f && fscanf(f, "%" SCNd64, &value) == 1 ? value : otherwise;
+}
+
+static int64_t limit_now(const struct agent *a)
+{
+	return read_sysctl("sched_rt_runtime_us", a->probe.rt_runtime_us);
+}
+
+static uint64_t share_ppm(int64_t runtime_us, int64_t period_us)
+{
+	if (runtime_us < 0 || period_us <= 0 || runtime_us > period_us)
+		return PPM_ONE_CPU;
+	return (uint64_t)runtime_us * PPM_ONE_CPU / (uint64_t)period_us;
+}
+
+void look_limits(const struct agent *a, uint64_t *ret_now_ppm, uint64_t *ret_first_ppm)
+{
+	*ret_now_ppm =
+		share_ppm(limit_now(a), read_sysctl("sched_rt_period_us", a->probe.rt_period_us));
+	*ret_first_ppm = share_ppm(a->probe.rt_runtime_us, a->probe.rt_period_us);
 }
 
 const char *look_limit_trouble(const struct agent *a)
@@ -68,7 +90,7 @@ const struct cpu_info *look_topology(struct agent *a)
 /* Zeroed before it is filled: compared as bytes. */
 struct sight {
 	uint64_t ceiling_q20, foreign_q20;
-	int64_t limit;
+	int64_t limit, period;
 	struct cpus usable;
 	uint64_t more_granted, held, events;
 };
@@ -80,6 +102,7 @@ static void see(struct agent *a, struct sight *s)
 	s->ceiling_q20 = ceiling_limit(a).q20;
 	s->foreign_q20 = a->foreign.sum.q20;
 	s->limit = limit_now(a);
+	s->period = read_sysctl("sched_rt_period_us", a->probe.rt_period_us);
 	s->usable = topology_usable(&a->probe.root_domain);
 	s->more_granted = a->ceiling.granted.q20 > a->ceiling.most.q20;
 	s->held = a->probe.unlimited || holder_held(a->holder).q20 >= a->holder_wish.q20;

@@ -126,7 +126,8 @@ TEST(a_node_says_what_it_can_promise)
 		.cpus = 2,
 		.ceiling = bw_from_ppm(950000),
 		.granularity_ns = 4000000,
-		.most = { BW_ONE_CPU },
+		.limit_ppm = 500000,
+		.first_limit_ppm = 950000,
 		.promised = { 1 << 19 },
 		.own = { 1 << 18 },
 		.placements = { [PLACEMENT_SHARED] = true, [PLACEMENT_GROUP] = true },
@@ -138,7 +139,8 @@ TEST(a_node_says_what_it_can_promise)
 
 	CHECK_EQ(number(o, "cpus"), 2);
 	CHECK_EQ(number(o, "ceilingPpmPerCpu"), 950000);
-	CHECK_EQ(number(o, "mostPpmPerCpu"), 1000000);
+	CHECK_EQ(number(o, "limitPpm"), 500000);
+	CHECK_EQ(number(o, "firstLimitPpm"), 950000);
 	CHECK_EQ(number(o, "granularityNs"), 4000000);
 	CHECK_EQ(number(o, "promisedPpm"), 500000);
 	CHECK_EQ(number(o, "ownPpm"), 250000);

@@ -158,31 +158,33 @@ TEST(what_taktd_finds_broken_is_a_taint_with_its_sentence)
 	CHECK(f.virtual_machine);
 }
 
-#define MOST(ppm) "],'mostPpmPerCpu':" #ppm ",'more':[" /* behind the checks */
+#define LIMITS(now, first) /* behind the checks */ \
+	"],'limitPpm':" #now ",'firstLimitPpm':" #first ",'more':["
 
-TEST(a_ceiling_that_is_lower_but_holds_is_told_and_troubles_nobody)
+TEST(a_ceiling_that_was_lowered_but_holds_is_told_and_troubles_nobody)
 {
-	struct facts f = read_facts(LIST,
-		NODE(4000000, 0, CHECK_ROW("ceiling", "limited", "it was more") MOST(950000)), 0);
+	struct facts f = read_facts(LIST, NODE(4000000, 0, LIMITS(500000, 950000)), 0);
 
 	CHECK_EQ(f.n_taints, 1);
 	CHECK_TEXT(f.taints[0].value, "lowered");
-	CHECK_TEXT(f.taints[0].why, "it was more");
+	CHECK_TEXT(f.taints[0].why,
+		"sched_rt_runtime_us was lowered from 950000 to 500000 millionths of a CPU");
 	CHECK(f.taints[0].informs);
 	CHECK(!facts_trouble(&f, 0));
-	f = read_facts(LIST,
-		NODE(4000000, 0, CHECK_ROW("ceiling", "limited", "more now") MOST(900000)), 0);
+	f = read_facts(LIST, NODE(4000000, 0, LIMITS(950000, 950000)), 0);
+	CHECK_EQ(f.n_taints, 0);
+	f = read_facts(LIST, NODE(4000000, 0, LIMITS(950000, 500000)), 0);
 	CHECK_EQ(f.n_taints, 0);
 }
 
 TEST(a_ceiling_that_is_no_more_troubles_everybody)
 {
-	struct facts f = read_facts(
-		LIST, NODE(4000000, 0, CHECK_ROW("ceiling", "no", "it is -1") MOST(950000)), 0);
+	struct facts f = read_facts(LIST,
+		NODE(4000000, 0, CHECK_ROW("ceiling", "no", "it is 10") LIMITS(10, 1000000)), 0);
 
 	CHECK_EQ(f.n_taints, 1);
 	CHECK(!f.taints[0].informs);
-	CHECK_TEXT(facts_trouble(&f, 0)->why, "it is -1");
+	CHECK_TEXT(facts_trouble(&f, 0)->why, "it is 10");
 }
 
 #define CPU_ROW(cpu, own, usable, more) \

@@ -335,3 +335,29 @@ TEST(what_the_server_drops_is_named_and_once_known_not_written_again)
 	CHECK_EQ(slice_plan(devices, "node1", "u1", stored, dropped, generation, &known), 0);
 	CHECK_EQ(json_array_size(known.apply), 0);
 }
+
+TEST(what_an_earlier_takt_dra_left_is_tainted_once_where_taktd_does_not_answer)
+{
+	cleanup_facts struct facts f = many(70);
+	cleanup_json json_t *devices = slice_devices(&f), *stored = json_object();
+	cleanup_json json_t *lost = NULL, *again = NULL, *back = NULL;
+	int64_t generation = 0;
+	cleanup_slice_plan struct slice_plan first = carry_out(devices, stored, &generation);
+	cleanup_slice_plan struct slice_plan second = SLICE_PLAN_NULL, third = SLICE_PLAN_NULL;
+
+	lost = slice_lost_devices(stored, "node1");
+	CHECK_EQ(json_array_size(lost), 70);
+	CHECK_TEXT(text_at(lost, "69/name"), "cpu69");
+	CHECK_TEXT(text_at(lost, "69/taints/0/key"), "rt.takt.dev/taktd");
+	CHECK_TEXT(text_at(lost, "0/taints/0/effect"), "NoSchedule");
+	second = carry_out(lost, stored, &generation);
+	CHECK_EQ(json_array_size(first.apply), 2);
+	CHECK_EQ(json_array_size(second.apply), 2);
+	again = slice_lost_devices(stored, "node1");
+	CHECK(json_equal(lost, again));
+	/* As facts_set_unreachable() would have it. */
+	facts_set_unreachable(&f, "gone");
+	back = slice_devices(&f);
+	third = carry_out(back, stored, &generation);
+	CHECK_EQ(json_array_size(third.apply), 0);
+}
