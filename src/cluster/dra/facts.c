@@ -267,16 +267,17 @@ int facts_read(const json_t *list, const json_t *node, uint64_t max_utilisation_
 {
 	int64_t cpus = number(node, "cpus"), ceiling = number(node, "ceilingPpmPerCpu");
 	int64_t granularity = number(node, "granularityNs");
-	cleanup_facts struct facts f = { .cpus = cpus, .ceiling_ppm = ceiling };
+	cleanup_facts struct facts f = { .cpus = cpus };
 	int r = -EPROTO;
 
+	/* A kernel that has miscounted grants more for a while. */
+	f.ceiling_ppm = ceiling < (int64_t)PPM_ONE_CPU ? ceiling : (int64_t)PPM_ONE_CPU;
 	f.granularity_ns = granularity;
 	f.pinned = has_placement(node, "pinned");
 	f.group = has_placement(node, "group");
 	f.hrtick = check_is(node, "granularity", "ok");
 	f.virtual_machine = check_is(node, "hypervisor", "limited");
-	if (cpus >= 1 && cpus <= FACTS_CPUS_MAX && ceiling >= 0 &&
-		ceiling <= (int64_t)PPM_ONE_CPU && granularity >= 0 &&
+	if (cpus >= 1 && cpus <= FACTS_CPUS_MAX && ceiling >= 0 && granularity >= 0 &&
 		json_is_array(json_object_get(list, "reservations")))
 		r = f.pinned ? read_pinned(list, node, &f)
 			     : read_shared(list, node, max_utilisation_ppm, &f);

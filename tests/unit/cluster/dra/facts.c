@@ -85,6 +85,15 @@ TEST(what_claims_have_is_published_whatever_is_left_and_tainted)
 	CHECK(!facts_trouble(&f, 0));
 }
 
+TEST(no_cpu_has_more_than_all_of_it)
+{
+	struct facts f = read_facts("{'reservations':[]}",
+		"{'cpus':2,'ceilingPpmPerCpu':1200000,'granularityNs':0,'ownPpm':0,'foreignPpm':0}",
+		0);
+
+	CHECK_EQ(f.capacity_ppm, 2000000 - 256);
+}
+
 TEST(an_answer_of_another_version_is_refused)
 {
 	static const char *const wrong[] = { "{}",
