@@ -90,6 +90,8 @@ static void on_node(void *data, int code, const json_t *reply, const char *error
 	struct facts before = l->facts;
 	struct err err = ERR_NULL;
 
+	if (l->stopped)
+		return;
 	if (code < 0 || facts_read(l->list, reply, l->max_utilisation_ppm, &l->facts, &err) < 0) {
 		failed(p, code < 0 ? error : err.text);
 		return;
@@ -116,6 +118,8 @@ static void on_list(void *data, int code, const json_t *reply, const char *error
 {
 	struct plugin *p = data;
 
+	if (p->look.stopped)
+		return;
 	if (code < 0) {
 		failed(p, error);
 		return;
@@ -162,8 +166,10 @@ int look_start(struct plugin *p, struct err *err)
 	return feed_start(&p->look.feed, &p->loop, p->socket, &handler, p, err);
 }
 
+/* What is asked may still be answered. */
 void look_stop(struct plugin *p)
 {
+	p->look.stopped = true;
 	feed_stop(TAKE(p->look.feed));
 	json_decref(TAKE(p->look.list));
 	uv_timer_stop(&p->look.timer);

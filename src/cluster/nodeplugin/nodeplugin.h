@@ -22,7 +22,7 @@
 struct look {
 	struct feed *feed;
 	uv_timer_t timer;
-	bool asking, again;
+	bool asking, again, stopped;
 	uint64_t done_ns; /* the last answer, or none */
 	uint64_t asked_ns; /* the question that is under way, or was the last */
 	uint64_t lost_ns; /* since when it could not be asked; 0: it can */
