@@ -14,7 +14,15 @@ from pathlib import Path
 import test_dra
 from cluster import wait_until
 from e2e import NODE, NodeCase, test
-from harness import MS, SCHED_DEADLINE, connector, deadline, kernel_admission, sched_getattr, two_cpus
+from harness import (
+    MS,
+    SCHED_DEADLINE,
+    connector,
+    deadline,
+    kernel_admission,
+    sched_getattr,
+    two_cpus,
+)
 from puppet import recount, settled
 from test_dra import DEVICE_CLASS, DRIVER, SLICES, claim, claiming_pod
 

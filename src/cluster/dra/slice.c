@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One device `shared`, or one for each CPU: every claim takes a part, and the scheduler adds up what
- * it has given (KEP-5075, consumable capacity). A claim that asks for no bandwidth takes none, and
+ * One device `shared`, or one for each CPU: every claim takes a part, and the scheduler adds up
+ * what it has given (KEP-5075, consumable capacity). A claim that asks for no bandwidth takes none, and
  * is refused when it is prepared.
  */
 #include "cluster/dra/slice.h"

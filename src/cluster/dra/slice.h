@@ -50,14 +50,14 @@ void slice_plan_fini(struct slice_plan *p); /* accepts NULL and a zeroed plan */
  * stored: name -> object, all slices of our driver and node. dropped: what is known not to be kept.
  * generation: the last that was used. -ENOMEM.
  *
- * All slices of a node are one pool, and consumers take it only where pool.resourceSliceCount of one
- * generation are there. So one slice is changed in place, and more than one by a new generation.
+ * All slices of a node are one pool, and consumers take it only where pool.resourceSliceCount of
+ * one generation are there. So one slice is changed in place, and more than one by a new generation.
  */
 int slice_plan(const json_t *devices, const char *node, const char *node_uid, const json_t *stored,
 	unsigned dropped, int64_t generation, struct slice_plan *ret);
 
 /*
- * Whether the server has stored what was applied. *ret_dropped: the bits of enum slice_drop for what
- * is absent from it; true also where that is all.
+ * Whether the server has stored what was applied. *ret_dropped: the bits of enum slice_drop for
+ * what is absent from it; true also where that is all.
  */
 bool slice_kept(const json_t *applied, const json_t *stored, unsigned *ret_dropped);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * taktd's changes as they happen: one connection that watches (rt.takt.Watch) and comes back when it
- * breaks. Used by takt-dra, to ask taktd anew when there is something new.
+ * taktd's changes as they happen: one connection that watches (rt.takt.Watch) and comes back when
+ * it breaks. Used by takt-dra, to ask taktd anew when there is something new.
  */
 #pragma once
 

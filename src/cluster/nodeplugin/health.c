@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A stream that does not read costs one message: what happens meanwhile is packed when there is room
- * again, as it is then.
+ * A stream that does not read costs one message: what happens meanwhile is packed when there is
+ * room again, as it is then.
  */
 #include "cluster/nodeplugin/health.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kubelet's health streams (DRAResourceHealth v1 and v1alpha1, the same bytes): how every device
- * is, told at each change and again before the kubelet takes silence for death. Used by takt-dra.
+ * The kubelet's health streams (DRAResourceHealth v1 and v1alpha1, the same bytes): how every
+ * device is, told at each change and again before the kubelet takes silence for death. Used by takt-dra.
  */
 #pragma once
 

@@ -23,8 +23,8 @@ int listen_open(struct listen **ret, uv_loop_t *loop, const char *path,
 void *listen_user(void *peer);
 
 /*
- * Removes the socket, takes no more peers, and tells those that are there to go elsewhere: their calls
- * go on, and each goes when they have ended. Accepts NULL.
+ * Removes the socket, takes no more peers, and tells those that are there to go elsewhere: their
+ * calls go on, and each goes when they have ended. Accepts NULL.
  */
 void listen_drain(struct listen *l);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * taktd's changes say when to ask; its answers say what there is. Where it cannot be asked for a
- * while, what it said last stays, with a taint: claims that are promised are still kept by the kernel.
+ * while, what it said last stays, with a taint: claims that are promised are still kept by the
+ * kernel.
  */
 #include "cluster/nodeplugin/nodeplugin.h"
 

@@ -172,8 +172,8 @@ static void on_ending(uv_timer_t *timer)
 }
 
 /*
- * Without its socket the kubelet knows at once that we are gone, and asks us nothing new; what it has
- * asked is still answered. A second signal ends that.
+ * Without its socket the kubelet knows at once that we are gone, and asks us nothing new; what it
+ * has asked is still answered. A second signal ends that.
  */
 static void on_stop(uv_signal_t *signal, int number)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The node's ResourceSlices: what is stored is watched, held against what is wanted, and made so.
- * The kubelet takes them all away when it starts and when no plugin was there for a while; others may
- * change them: both come here as events of the watch.
+ * The kubelet takes them all away when it starts and when no plugin was there for a while; others
+ * may change them: both come here as events of the watch.
  */
 #include "cluster/nodeplugin/nodeplugin.h"
 
