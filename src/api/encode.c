@@ -65,6 +65,16 @@ static int set_request(json_t *object, const struct resv_request *q)
 	return bad;
 }
 
+static json_t *numbers_encode(const int *numbers, size_t n)
+{
+	cleanup_json json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		if (json_array_append_new(array, json_integer(numbers[i])) < 0)
+			return NULL;
+	return TAKE(array);
+}
+
 json_t *api_reservation_encode(const struct resv_info *info)
 {
 	cleanup_json json_t *object = json_object();
@@ -85,6 +95,9 @@ json_t *api_reservation_encode(const struct resv_info *info)
 		object, "containers", texts_encode(info->containers, info->n_containers));
 	bad |= json_object_set_new(
 		object, "threads", threads_encode(info->threads, info->n_threads));
+	if (info->n_cpus)
+		bad |= json_object_set_new(
+			object, "cpus", numbers_encode(info->cpus, info->n_cpus));
 	bad |= set_text(object, "trouble", info->trouble);
 	return bad ? NULL : TAKE(object);
 }
@@ -121,6 +134,33 @@ static json_t *checks_encode(const struct check *checks, size_t n)
 	return TAKE(array);
 }
 
+static json_t *cpu_encode(const struct cpu_info *c)
+{
+	cleanup_json json_t *object = json_pack("{s:i, s:b, s:I, s:I}", "cpu", (int)c->cpu,
+		"usable", (int)c->usable, "promisedPpm", (json_int_t)bw_to_ppm(c->promised),
+		"ownPpm", (json_int_t)bw_to_ppm(c->own));
+	const struct {
+		const char *key;
+		int id;
+	} ids[] = { { "core", c->core }, { "socket", c->socket }, { "numaNode", c->numa_node } };
+	int bad = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+		if (ids[i].id >= 0)
+			bad |= json_object_set_new(object, ids[i].key, json_integer(ids[i].id));
+	return bad ? NULL : TAKE(object);
+}
+
+static json_t *topology_encode(const struct cpu_info *cpus, size_t n)
+{
+	cleanup_json json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		if (json_array_append_new(array, cpu_encode(&cpus[i])) < 0)
+			return NULL;
+	return TAKE(array);
+}
+
 /* To nearest, so that bw_from_ppm() gives what the ppm came from, and never more. */
 static json_int_t ceiling_ppm(bw_t ceiling)
 {
@@ -129,13 +169,16 @@ static json_int_t ceiling_ppm(bw_t ceiling)
 
 json_t *api_node_encode(const struct node_info *n)
 {
-	cleanup_json json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I}", "cpus",
-		(json_int_t)n->cpus, "ceilingPpmPerCpu", ceiling_ppm(n->ceiling), "granularityNs",
-		(json_int_t)n->granularity_ns, "promisedPpm", (json_int_t)bw_to_ppm(n->promised),
+	cleanup_json json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cpus",
+		(json_int_t)n->cpus, "ceilingPpmPerCpu", ceiling_ppm(n->ceiling), "limitPpm",
+		(json_int_t)n->limit_ppm, "firstLimitPpm", (json_int_t)n->first_limit_ppm,
+		"granularityNs", (json_int_t)n->granularity_ns, "promisedPpm",
+		(json_int_t)bw_to_ppm(n->promised), "ownPpm", (json_int_t)bw_to_ppm(n->own),
 		"foreignPpm", (json_int_t)bw_to_ppm(n->foreign));
 	int bad = json_object_set_new(object, "placements", placements_encode(n->placements));
 
 	bad |= json_object_set_new(object, "checks", checks_encode(n->checks, n->n_checks));
+	bad |= json_object_set_new(object, "topology", topology_encode(n->topology, n->n_topology));
 	return bad ? NULL : TAKE(object);
 }
 

@@ -29,6 +29,7 @@ from harness import (
 CPUSETS = Path("/sys/fs/cgroup/cpuset")
 PLACEHOLDER_SECONDS = 1.2  # after its end the kernel counts it for its period of 2^20 us
 REST_SECONDS = 1  # a cpuset that was removed is counted without some time later
+LOOK_SECONDS = 1  # taktd looks at the machine so often while somebody watches
 SETTLED_SECONDS = 4.3  # taktd takes no ceiling for certain before the longest period has passed
 
 
@@ -119,6 +120,27 @@ class AllIsTaken(Case):
         for taker in takers:
             taker.end()
         wait_for("it is held", lambda: check_of(taktd, "held")["status"] == "ok")
+
+
+class Watched(Case):
+    needs = (root, deadline, kernel_admission, connector, agent)
+
+    @test
+    def who_watches_is_told_that_another_program_has_taken_room(self):
+        taktd = Agent(self).start()
+        with taktd.connect() as door:
+            changes = door.watch()
+            time.sleep(SETTLED_SECONDS)
+            taker = take_bandwidth(self, 100 * MS, SECOND)
+            self.expect_change(changes)
+            self.assertGreaterEqual(taktd.call("Node")["foreignPpm"], 99_000)
+            time.sleep(2 * LOOK_SECONDS)  # what comes and goes between two looks is not seen
+            taker.end()
+            self.expect_change(changes)
+            wait_for("it is counted no more", lambda: taktd.call("Node")["foreignPpm"] == 0)
+
+    def expect_change(self, changes):
+        self.assertEqual(next(c for c in changes if c["what"] == "machine")["name"], "")
 
 
 class Miscounted(Case):

@@ -606,6 +606,49 @@ class Pinned(Case):
         self.assertEqual(os.sched_getaffinity(puppet.pid), {cpus[0]})
 
     @test
+    def a_document_names_the_cpus_of_its_servers(self):
+        cpus = sorted(os.sched_getaffinity(0))
+        last = cpus[-1]
+        resv = self.agent.reserve(
+            self.name, "30ms", "100ms", placement="pinned", cpus=str(last), threads={"main": True}
+        )
+        self.assertEqual(resv["cpus"], [last])
+        held = {c["cpu"]: c["promisedPpm"] for c in self.agent.call("Node")["topology"]}
+        self.assertGreaterEqual(held[last], 300000)
+        self.assertLess(held[cpus[0]], 300000)
+        puppet = self.stage.container(self.name)
+        wait_for("its thread is under it", lambda: is_on(puppet.pid))
+        self.assertEqual(os.sched_getaffinity(puppet.pid), {last})
+        self.agent.kill9()
+        self.agent.start()
+        self.assertEqual(self.agent.reservations()[self.name]["cpus"], [last])
+
+    @test
+    def cpus_that_are_full_or_not_there_are_refused_though_others_are_free(self):
+        cpus = sorted(os.sched_getaffinity(0))
+        on_last = {"placement": "pinned", "cpus": str(cpus[-1])}
+        self.agent.reserve(self.name, "80ms", "100ms", **on_last)
+        full = self.refused(
+            "DoesNotFit", self.agent.reserve, f"{self.name}-2", "80ms", "100ms", **on_last
+        )
+        self.assertIn("asked", full.reason)
+        on_last["cpus"] = "1000"
+        missing = self.refused(
+            "DoesNotFit", self.agent.reserve, f"{self.name}-2", "1ms", "100ms", **on_last
+        )
+        self.assertIn("spec.cpus names CPUs 1000, and this machine has", missing.reason)
+
+    @test
+    def it_says_when_the_administrator_takes_the_setting_back(self):
+        with self.agent.connect() as door:
+            changes = door.watch()
+            self.write(self.before)
+            self.assertEqual(next(c for c in changes if c["what"] == "machine")["name"], "")
+        found = {c["name"]: c for c in self.agent.call("Node")["checks"]}["ceiling"]
+        self.assertEqual(found["status"], "no")
+        self.assertIn("was -1 when taktd started", found["detail"])
+
+    @test
     def placement_shared_is_refused_with_the_reason(self):
         refused = self.refused(
             "DoesNotFit", self.agent.reserve, self.name, "2ms", "100ms", placement="shared"

@@ -85,20 +85,21 @@ static int spec_of(const json_t *allocation, const char *request, json_t **ret, 
 	return 0;
 }
 
-static int read_resv(const struct claim *c, const json_t *allocation, const char *full_request,
-	struct claim_result *result, struct err *err)
+static int read_resv(const struct claim *c, const json_t *allocation, struct claim_result *result,
+	struct err *err)
 {
+	size_t at = result - c->results;
 	char name[RESV_NAME_MAX + 1];
 	cleanup_json json_t *spec = NULL, *document = NULL;
-	int r = spec_of(allocation, full_request, &spec, err);
+	int r = spec_of(allocation, result->full_request, &spec, err);
 	size_t used;
 
 	if (r < 0)
 		return r;
 	claim_prefix(c->name, c->uid, name);
 	used = strlen(name);
-	if (c->n > 0)
-		snprintf(name + used, sizeof(name) - used, ".%zu", c->n);
+	if (at > 0)
+		snprintf(name + used, sizeof(name) - used, ".%zu", at);
 	/* Nothing that changes while the claim is allocated: Reserve is idempotent by its document. */
 	document = json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:s, s:s, s:s*}}, s:O}", "apiVersion",
 		DOCUMENT_API_VERSION, "kind", DOCUMENT_KIND, "metadata", "name", name, "labels",
@@ -109,19 +110,18 @@ static int read_resv(const struct claim *c, const json_t *allocation, const char
 	return document_from_json(document, &result->resv, NULL, err);
 }
 
-static uint64_t needed_ppm(const struct resv_request *r)
+static uint64_t needed_ppm(const struct resv_request *r, unsigned cores)
 {
 	unsigned __int128 scaled = (unsigned __int128)r->dl.runtime_ns * PPM_ONE_CPU;
 
-	return r->cores * (uint64_t)((scaled + r->dl.period_ns - 1) / r->dl.period_ns);
+	return cores * (uint64_t)((scaled + r->dl.period_ns - 1) / r->dl.period_ns);
 }
 
 /* What the scheduler counted is what may be promised, whatever the parameters say. */
-static int check_given(const json_t *given, const struct claim_result *result, struct err *err)
+static int check_given(const struct claim_result *result, unsigned cores, struct err *err)
 {
-	const char *text = json_string_value(
-		json_object_get(json_object_get(given, "consumedCapacity"), CLAIM_CAPACITY));
-	uint64_t needed = needed_ppm(&result->resv), consumed;
+	const char *text = json_string_value(json_object_get(result->consumed, CLAIM_CAPACITY));
+	uint64_t needed = needed_ppm(&result->resv, cores), consumed;
 	int r;
 
 	if (!text)
@@ -140,45 +140,126 @@ static int check_given(const json_t *given, const struct claim_result *result, s
 	return 0;
 }
 
-/* A shared device is on all CPUs of its root domain. */
-static int check_placement(struct claim_result *result, struct err *err)
+/* The CPU that the device is; -1: it is none. */
+static int cpu_of(const struct claim_result *result)
 {
-	enum placement p = result->resv.placement;
+	size_t n = strlen(CLAIM_DEVICE_CPU);
+	struct cpus one;
 
-	if (strcmp(result->device, CLAIM_DEVICE_SHARED) != 0)
-		return err_set(
-			err, -EINVAL, "device %s is not one that this node has", result->device);
-	if (p != PLACEMENT_AUTO && p != PLACEMENT_SHARED)
+	if (strncmp(result->device, CLAIM_DEVICE_CPU, n) != 0 ||
+		cpus_parse(result->device + n, &one, NULL) < 0 || cpus_count(&one) != 1)
+		return -1;
+	return cpus_next(&one, 0);
+}
+
+static int check_placement(
+	const struct resv_request *resv, const char *device, enum placement wanted, struct err *err)
+{
+	if (resv->placement != PLACEMENT_AUTO && resv->placement != wanted)
 		return err_set(err, -EINVAL,
-			"spec.placement: device " CLAIM_DEVICE_SHARED
-			" is for placement shared, not %s",
-			placement_name(p));
-	result->resv.placement = PLACEMENT_SHARED;
+			"spec.placement: device %s is for placement %s, not %s", device,
+			placement_name(wanted), placement_name(resv->placement));
+	if (cpus_count(&resv->cpus))
+		return err_set(err, -EINVAL,
+			"spec.cpus: the scheduler chooses the CPUs: select devices by their "
+			"attribute cpu");
 	return 0;
 }
 
-static int read_result(
-	struct claim *c, const json_t *allocation, const json_t *given, struct err *err)
+/* A shared device is on all CPUs of its root domain. */
+static int make_shared(struct claim_result *result, struct err *err)
+{
+	struct resv_request *resv = &result->resv;
+	int r = check_given(result, resv->cores, err);
+
+	if (r == 0)
+		r = check_placement(resv, result->device, PLACEMENT_SHARED, err);
+	resv->placement = PLACEMENT_SHARED;
+	return r;
+}
+
+static bool of_same_request(const struct claim_result *a, const struct claim_result *b)
+{
+	return strcmp(a->full_request, b->full_request) == 0;
+}
+
+/* One server on each of the request's CPUs; `result` is the first of them. */
+static int make_pinned(const struct claim *c, struct claim_result *result, struct err *err)
+{
+	struct resv_request *resv = &result->resv;
+	struct cpus cpus = CPUS_NONE;
+	unsigned n = 0;
+	int r = check_placement(resv, result->device, PLACEMENT_PINNED, err);
+
+	for (const struct claim_result *one = result; r == 0 && one < c->results + c->n; one++) {
+		if (!of_same_request(result, one))
+			continue;
+		n++;
+		if (cpu_of(one) < 0 || !cpus_add(&cpus, cpu_of(one)))
+			r = err_set(err, -EINVAL, "device %s is not one that this node has",
+				one->device);
+	}
+	if (r < 0)
+		return r;
+	if (resv->cores != 1 && resv->cores != n)
+		return err_set(err, -EINVAL,
+			"spec.cores: %u of them, and the request was given %u CPUs: make its count "
+			"as many",
+			resv->cores, n);
+	resv->placement = PLACEMENT_PINNED;
+	resv->cores = n;
+	resv->cpus = cpus;
+	return resv_request_check(resv, err);
+}
+
+/* The first result of its request, which is where its reservation is made. */
+static struct claim_result *first_of(struct claim *c, const struct claim_result *result)
+{
+	struct claim_result *first = c->results;
+
+	while (!of_same_request(first, result))
+		first++;
+	return first;
+}
+
+static int make_resv(
+	struct claim *c, const json_t *allocation, struct claim_result *result, struct err *err)
+{
+	struct claim_result *first = first_of(c, result);
+	int r;
+
+	if (cpu_of(result) < 0 && strcmp(result->device, CLAIM_DEVICE_SHARED) != 0)
+		return err_set(
+			err, -EINVAL, "device %s is not one that this node has", result->device);
+	if (cpu_of(result) >= 0 && first != result) {
+		r = resv_request_copy(&result->resv, &first->resv, err);
+		return r < 0 ? r : check_given(result, 1, err);
+	}
+	r = read_resv(c, allocation, result, err);
+	if (r < 0 || cpu_of(result) < 0)
+		return r < 0 ? r : make_shared(result, err);
+	r = make_pinned(c, result, err);
+	return r < 0 ? r : check_given(result, 1, err);
+}
+
+static int read_result(struct claim *c, const json_t *given, struct err *err)
 {
 	struct claim_result *result = &c->results[c->n];
 	const char *request = json_string_value(json_object_get(given, "request"));
-	int r;
 
 	*result = (struct claim_result){
+		.full_request = request,
 		.pool = json_string_value(json_object_get(given, "pool")),
 		.device = json_string_value(json_object_get(given, "device")),
 		.share_id = json_string_value(json_object_get(given, "shareID")),
+		.consumed = json_object_get(given, "consumedCapacity"),
 	};
 	if (!request || !result->pool || !result->device ||
 		strcspn(request, "/") >= CLAIM_REQUEST_MAX)
 		return err_set(err, -EPROTO, "a result has no request, pool or device");
 	memcpy(result->request, request, strcspn(request, "/"));
-	r = read_resv(c, allocation, request, result, err);
-	if (r < 0)
-		return r;
 	c->n++; /* from here on claim_fini() frees it */
-	r = check_given(given, result, err);
-	return r < 0 ? r : check_placement(result, err);
+	return 0;
 }
 
 static int read_results(struct claim *c, const json_t *object, struct err *err)
@@ -188,24 +269,28 @@ static int read_results(struct claim *c, const json_t *object, struct err *err)
 	const json_t *results = json_object_get(json_object_get(allocation, "devices"), "results");
 	const json_t *given;
 	size_t i;
+	int r = 0;
 
 	if (!allocation)
 		return err_set(err, -EAGAIN, "it is not allocated");
 	if (json_array_size(json_object_get(status, "reservedFor")) == 0)
 		return err_set(err, -EAGAIN, "it is reserved for no pod");
-	json_array_foreach ((json_t *)results, i, given) {
+	json_array_foreach (results, i, given) {
 		const char *driver = json_string_value(json_object_get(given, "driver"));
-		int r;
 
 		if (!driver || strcmp(driver, CLAIM_DRIVER) != 0)
 			continue;
 		if (c->n == CLAIM_RESULTS_MAX)
 			return err_set(
 				err, -EPROTO, "it has more than %d devices", CLAIM_RESULTS_MAX);
-		r = read_result(c, allocation, given, err);
+		r = read_result(c, given, err);
 		if (r < 0)
 			return r;
 	}
+	for (i = 0; r == 0 && i < c->n; i++)
+		r = make_resv(c, allocation, &c->results[i], err);
+	if (r < 0)
+		return r;
 	return c->n ? 0 : err_set(err, -ENOENT, "it has no device of " CLAIM_DRIVER);
 }
 

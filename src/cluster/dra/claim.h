@@ -15,6 +15,7 @@
 #define CLAIM_DRIVER "rt.takt.dev"
 #define CLAIM_CAPACITY "bandwidth" /* of a device, in millionths of one CPU */
 #define CLAIM_DEVICE_SHARED "shared"
+#define CLAIM_DEVICE_CPU "cpu" /* and its number */
 #define CLAIM_RESULTS_MAX 32 /* resource/v1, AllocationResultsMaxSize */
 
 #define CLAIM_REQUEST_MAX 64 /* a DNS label, with its NUL */
@@ -22,9 +23,15 @@
 /* Text points into the claim's object. */
 struct claim_result {
 	char request[CLAIM_REQUEST_MAX]; /* of a subrequest ("a/b") its request ("a") */
+	const char *full_request; /* "a/b" */
 	const char *pool, *device;
 	const char *share_id; /* NULL: none */
-	struct resv_request resv; /* named after the claim; labels say whose it is */
+	const json_t *consumed; /* NULL: nothing was counted */
+	/*
+	 * Named after the claim; labels say whose it is. All CPUs of one request are one reservation
+	 * of as many cores: their results have the same one, which to reserve again is nothing new.
+	 */
+	struct resv_request resv;
 };
 
 struct claim {

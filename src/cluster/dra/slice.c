@@ -1,107 +1,116 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One device, `shared`, which every claim takes a part of: the scheduler adds up what it has given
- * (KEP-5075, consumable capacity). A claim that asks for no bandwidth takes none, and is refused when
- * it is prepared.
+ * One device `shared`, or one for each CPU: every claim takes a part, and the scheduler adds up
+ * what it has given (KEP-5075, consumable capacity). A claim that asks for no bandwidth takes none, and
+ * is refused when it is prepared.
  */
 #include "cluster/dra/slice.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "cluster/dra/claim.h"
-#include "core/model/units.h"
 
-/* The kernel's unit is 2^-20 of a CPU, and each server is rounded up to it: 1 ppm for each of as
- * many servers as one node will hardly have. */
-#define ROUNDING_PPM 256
-
-static int64_t number(const json_t *object, const char *key)
+static int set_int(json_t *attributes, const char *name, int64_t value)
 {
-	const json_t *value = json_object_get(object, key);
-
-	return json_is_integer(value) ? json_integer_value(value) : -1;
+	return json_object_set_new(attributes, name, json_pack("{s:I}", "int", (json_int_t)value));
 }
 
-/* What claims hold of what is promised. */
-static int64_t claims_ppm(const json_t *list)
+static int set_bool(json_t *attributes, const char *name, bool value)
 {
-	const json_t *resv;
-	int64_t sum = 0;
-	size_t i;
+	return json_object_set_new(attributes, name, json_pack("{s:b}", "bool", (int)value));
+}
 
-	json_array_foreach (json_object_get(list, "reservations"), i, resv) {
-		if (json_object_get(json_object_get(resv, "labels"), "claim"))
-			sum += number(resv, "bandwidthPpm");
+/* Of every device of the node; takt-dra(8) says what each means. */
+static json_t *attributes_of(const struct facts *f)
+{
+	cleanup_json json_t *a = json_object();
+	int bad = set_int(a, "cpus", f->cpus);
+
+	bad |= set_int(a, "granularityNs", f->granularity_ns);
+	bad |= set_int(a, "ceilingPpmPerCpu", f->ceiling_ppm);
+	bad |= set_bool(a, "hrtick", f->hrtick);
+	bad |= set_bool(a, "rtGroups", f->group);
+	bad |= set_bool(a, "virtualMachine", f->virtual_machine);
+	bad |= set_bool(a, "hardBySum", f->hard_by_sum);
+	bad |= set_bool(a, "hard", f->hard_min_period_ns > 0);
+	if (f->hard_min_period_ns)
+		bad |= set_int(a, "hardMinPeriodNs", f->hard_min_period_ns);
+	bad |= json_object_set_new(
+		a, "placement", json_pack("{s:s}", "string", f->pinned ? "pinned" : "shared"));
+	return bad ? NULL : TAKE(a);
+}
+
+static int set_place(json_t *a, const struct facts_cpu *c)
+{
+	int bad = set_int(a, "cpu", c->cpu);
+
+	if (c->core >= 0)
+		bad |= set_int(a, "core", c->core);
+	if (c->socket >= 0)
+		bad |= set_int(a, "socket", c->socket);
+	if (c->numa_node >= 0) {
+		bad |= set_int(a, "numaNode", c->numa_node);
+		/* KEP-6072: so that other drivers' devices can be matched with it. */
+		bad |= set_int(a, "resource.kubernetes.io/numaNode", c->numa_node);
 	}
-	return sum;
+	return bad;
 }
 
-int slice_facts_read(
-	const json_t *list, const json_t *node, struct slice_facts *ret, struct err *err)
+static int add_taint(json_t *taints, const struct facts_taint *t)
 {
-	int64_t cpus = number(node, "cpus"), ceiling = number(node, "ceilingPpmPerCpu");
-	int64_t promised = number(node, "promisedPpm"), foreign = number(node, "foreignPpm");
-	int64_t granularity = number(node, "granularityNs"), left;
+	char key[64];
 
-	if (cpus < 1 || ceiling < 0 || promised < 0 || foreign < 0 || granularity < 0 ||
-		!json_is_array(json_object_get(list, "reservations")))
-		return err_set(err, -EPROTO,
-			"taktd's answer is not as this takt-dra knows it: "
-			"install both from one version");
-	left = cpus * ceiling - foreign - (promised - claims_ppm(list)) - ROUNDING_PPM;
-	*ret = (struct slice_facts){
-		.cpus = cpus,
-		.granularity_ns = granularity,
-		.capacity_ppm = left > 0 ? left : 0,
-	};
-	return 0;
+	snprintf(key, sizeof(key), CLAIM_DRIVER "/%s", t->key);
+	return json_array_append_new(
+		taints, json_pack("{s:s, s:s, s:s}", "key", key, "value", t->value, "effect",
+				t->informs ? "None" : "NoSchedule"));
 }
 
-static json_t *device(const struct slice_facts *f)
+static json_t *taints_of(const struct facts *f, const struct facts_taint *own)
 {
-	char value[24];
+	cleanup_json json_t *taints = json_array();
+	int bad = 0;
 
-	snprintf(value, sizeof(value), "%llu", (unsigned long long)f->capacity_ppm);
-	return json_pack("{s:s, s:b, s:{s:{s:I}, s:{s:I}}, s:{s:{s:s, s:{s:s, s:{s:s, s:s}}}}}",
-		"name", CLAIM_DEVICE_SHARED, "allowMultipleAllocations", 1, "attributes", "cpus",
-		"int", (json_int_t)f->cpus, "granularityNs", "int", (json_int_t)f->granularity_ns,
-		"capacity", CLAIM_CAPACITY, "value", value, "requestPolicy", "default", "0",
-		"validRange", "min", "0", "step", "1");
+	for (size_t i = 0; i < f->n_taints; i++)
+		bad |= add_taint(taints, &f->taints[i]);
+	if (own && own->key)
+		bad |= add_taint(taints, own);
+	return bad ? NULL : TAKE(taints);
 }
 
-json_t *slice_make(const struct slice_facts *f, const char *node, const char *node_uid)
+static json_t *device(const struct facts *f, size_t i, uint64_t capacity_ppm)
+{
+	const struct facts_cpu *cpu = f->pinned ? &f->per_cpu[i] : NULL;
+	cleanup_json json_t *attributes = attributes_of(f);
+	cleanup_json json_t *taints = taints_of(f, cpu ? &cpu->taint : NULL), *made = NULL;
+	char name[FACTS_DEVICE_NAME_MAX], value[24];
+
+	if (!attributes || !taints || (cpu && set_place(attributes, cpu)))
+		return NULL;
+	facts_device_name(f, i, name);
+	snprintf(value, sizeof(value), "%llu", (unsigned long long)capacity_ppm);
+	made = json_pack("{s:s, s:b, s:O, s:{s:{s:s, s:{s:s, s:{s:s, s:s}}}}}", "name", name,
+		"allowMultipleAllocations", 1, "attributes", attributes, "capacity", CLAIM_CAPACITY,
+		"value", value, "requestPolicy", "default", "0", "validRange", "min", "0", "step",
+		"1");
+	if (made && json_array_size(taints) > 0 && json_object_set(made, "taints", taints) < 0)
+		return NULL;
+	return TAKE(made);
+}
+
+json_t *slice_devices(const struct facts *f)
 {
 	cleanup_json json_t *devices = json_array();
-	char name[300];
 
-	snprintf(name, sizeof(name), "%.200s-%s", node, CLAIM_DRIVER);
-	if (!devices || (f->capacity_ppm && json_array_append_new(devices, device(f)) < 0))
-		return NULL;
-	return json_pack("{s:s, s:s, s:{s:s, s:[{s:s, s:s, s:s, s:s, s:b}]},"
-			 " s:{s:s, s:s, s:{s:s, s:i, s:i}, s:O}}",
-		"apiVersion", "resource.k8s.io/v1", "kind", "ResourceSlice", "metadata", "name",
-		name, "ownerReferences", "apiVersion", "v1", "kind", "Node", "name", node, "uid",
-		node_uid, "controller", 1, "spec", "driver", CLAIM_DRIVER, "nodeName", node, "pool",
-		"name", node, "generation", 1, "resourceSliceCount", 1, "devices", devices);
-}
+	for (size_t i = 0; devices && i < facts_n_devices(f); i++) {
+		uint64_t ppm = f->pinned ? f->per_cpu[i].capacity_ppm : f->capacity_ppm;
 
-static const json_t *first_device(const json_t *slice)
-{
-	return json_array_get(json_object_get(json_object_get(slice, "spec"), "devices"), 0);
-}
-
-const char *slice_dropped(const json_t *wanted, const json_t *stored)
-{
-	const json_t *value, *kept = first_device(stored);
-	const char *key;
-
-	json_object_foreach ((json_t *)first_device(wanted), key, value) {
-		const json_t *other = json_object_get(kept, key);
-
-		/* Quantities come back in another form. */
-		if (!other || (!json_is_object(value) && !json_equal(value, other)))
-			return key;
+		/* Without room there is nothing to be given, and with claims there is room. */
+		if (ppm && json_array_append_new(devices, device(f, i, ppm)) < 0)
+			return NULL;
 	}
-	return NULL;
+	return TAKE(devices);
 }

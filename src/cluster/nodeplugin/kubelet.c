@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "cluster/dra/claim.h"
+#include "cluster/nodeplugin/health.h"
 #include "cluster/nodeplugin/listen.h"
 #include "cluster/wire/dra_v1.pb-c.h"
 #include "cluster/wire/registration.pb-c.h"
@@ -227,7 +228,8 @@ static void on_cancelled(struct grpc_call *grpc)
 static void on_info(struct grpc_call *call, const struct grpc_request *request, void *peer)
 {
 	struct kubelet_owner *owner = listen_user(peer);
-	char *versions[] = { "v1.DRAPlugin", "v1beta1.DRAPlugin" };
+	char *versions[] = { "v1.DRAPlugin", "v1beta1.DRAPlugin", "v1.DRAResourceHealth",
+		"v1alpha1.DRAResourceHealth" };
 	Pluginregistration__PluginInfo info = PLUGINREGISTRATION__PLUGIN_INFO__INIT;
 
 	info.type = "DRAPlugin";
@@ -271,7 +273,14 @@ const size_t kubelet_n_registration_methods = ARRAY_SIZE(kubelet_registration_me
 			false, on_unprepare, on_cancelled, NULL                              \
 	}
 
-const struct grpc_method kubelet_dra_methods[] = { DRA_METHODS("v1"), DRA_METHODS("v1beta1") };
+#define HEALTH_METHOD(version)                                                              \
+	{                                                                                   \
+		"/" version ".DRAResourceHealth/NodeWatchResources", true, health_on_start, \
+			health_on_cancelled, health_on_drained                              \
+	}
+
+const struct grpc_method kubelet_dra_methods[] = { DRA_METHODS("v1"), DRA_METHODS("v1beta1"),
+	HEALTH_METHOD("v1"), HEALTH_METHOD("v1alpha1") };
 const size_t kubelet_n_dra_methods = ARRAY_SIZE(kubelet_dra_methods);
 
 const char *kubelet_task_namespace(const struct kubelet_task *t)

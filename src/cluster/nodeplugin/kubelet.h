@@ -11,6 +11,7 @@
 
 #define KUBELET_CLAIMS_MAX 128 /* of one call: those of one pod */
 
+struct health;
 struct kubelet_task;
 
 /* What the owner of both sockets does; `user` is listen_open()'s. */
@@ -26,6 +27,7 @@ struct kubelet_handler {
 struct kubelet_owner {
 	const struct kubelet_handler *handler;
 	const char *endpoint; /* absolute path of the socket with kubelet_dra_methods */
+	struct health *health;
 };
 
 extern const struct grpc_method kubelet_registration_methods[];

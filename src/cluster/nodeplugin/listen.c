@@ -29,9 +29,12 @@ struct listen {
 	uv_pipe_t pipe;
 	struct grpc_service service;
 	struct sockaddr_un at;
+	struct stat file; /* the socket that we made */
 	void *user;
 	struct peer *peers;
 	unsigned n_peers;
+	bool draining; /* the listener is gone or going */
+	bool given_up; /* by its owner */
 	bool closed;
 };
 
@@ -39,7 +42,7 @@ static void peer_flush(struct peer *p);
 
 static void free_if_done(struct listen *l)
 {
-	if (l->closed && l->n_peers == 0)
+	if (l->closed && l->given_up && l->n_peers == 0)
 		free(l);
 }
 
@@ -179,6 +182,31 @@ static void on_closed(uv_handle_t *handle)
 	free_if_done(l);
 }
 
+/* Not uv_pipe_bind(): libuv removes what stands at the path when it closes, whoever made it. */
+static int bind_socket(struct listen *l)
+{
+	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&l->at, sizeof(l->at)) < 0 ||
+		lstat(l->at.sun_path, &l->file) < 0)
+		return -errno;
+	r = uv_pipe_open(&l->pipe, fd);
+	if (r == 0)
+		TAKE_FD(fd);
+	return r;
+}
+
+/* Of two takt-dra at one path the newer has replaced our socket. */
+static void remove_own(struct listen *l)
+{
+	struct stat now;
+
+	if (lstat(l->at.sun_path, &now) == 0 && now.st_dev == l->file.st_dev &&
+		now.st_ino == l->file.st_ino)
+		unlink(l->at.sun_path);
+}
+
 int listen_open(struct listen **ret, uv_loop_t *loop, const char *path,
 	const struct grpc_method *methods, size_t n_methods, void *user, struct err *err)
 {
@@ -193,16 +221,18 @@ int listen_open(struct listen **ret, uv_loop_t *loop, const char *path,
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return err_set(err, -ENOMEM, "out of memory");
+	l->at.sun_family = AF_UNIX;
 	strcpy(l->at.sun_path, path);
 	l->service = (struct grpc_service){ methods, n_methods, wake };
 	l->user = user;
 	l->pipe.data = l;
 	uv_pipe_init(loop, &l->pipe, 0);
-	r = uv_pipe_bind(&l->pipe, path);
+	r = bind_socket(l);
 	if (r == 0)
 		r = uv_listen((uv_stream_t *)&l->pipe, PEERS_MAX, on_connection);
 	if (r < 0) {
 		err_set_errno(err, r, "listen on %s", path);
+		l->given_up = true;
 		uv_close((uv_handle_t *)&l->pipe, on_closed);
 		return r;
 	}
@@ -215,16 +245,47 @@ void *listen_user(void *peer)
 	return ((struct peer *)peer)->listen->user;
 }
 
+unsigned listen_n_peers(const struct listen *l)
+{
+	return l ? l->n_peers : 0;
+}
+
+static void stop_listening(struct listen *l)
+{
+	if (l->draining)
+		return;
+	l->draining = true;
+	remove_own(l);
+	uv_close((uv_handle_t *)&l->pipe, on_closed);
+}
+
+void listen_drain(struct listen *l)
+{
+	struct peer *next;
+
+	if (!l)
+		return;
+	stop_listening(l);
+	for (struct peer *p = l->peers; p; p = next) {
+		next = p->next;
+		if (grpc_conn_shutdown(p->conn, NULL) < 0)
+			peer_close(p);
+		else
+			peer_flush(p);
+	}
+}
+
 void listen_close(struct listen *l)
 {
 	struct peer *next;
 
 	if (!l)
 		return;
-	unlink(l->at.sun_path);
+	stop_listening(l);
 	for (struct peer *p = l->peers; p; p = next) {
 		next = p->next;
 		peer_close(p);
 	}
-	uv_close((uv_handle_t *)&l->pipe, on_closed);
+	l->given_up = true;
+	free_if_done(l);
 }

@@ -22,5 +22,17 @@ int listen_open(struct listen **ret, uv_loop_t *loop, const char *path,
 /* The `user` of listen_open(), from what a method's start() got. */
 void *listen_user(void *peer);
 
-/* Removes the socket at once, and its peers; the memory goes in the loop. Accepts NULL. */
+/*
+ * Removes the socket, takes no more peers, and tells those that are there to go elsewhere: their
+ * calls go on, and each goes when they have ended. Accepts NULL.
+ */
+void listen_drain(struct listen *l);
+
+/* NULL: none. */
+unsigned listen_n_peers(const struct listen *l);
+
+/*
+ * Removes the socket at once, and its peers; the memory goes in the loop. A socket that another
+ * process has put in its place stays. Accepts NULL.
+ */
 void listen_close(struct listen *l);

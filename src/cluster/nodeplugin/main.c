@@ -26,6 +26,9 @@
 /* A prepare asks the API server, and has to be answered within the kubelet's 45 s. */
 #define KUBE_CALL_MS 10000
 
+#define END_MS 5000 /* for calls under way when it is told to end */
+#define END_LOOK_MS 20
+
 enum exit_code {
 	EXIT_USAGE = 64,
 	EXIT_FAULT = 70,
@@ -33,6 +36,7 @@ enum exit_code {
 
 struct options {
 	const char *node, *kubeconfig, *socket, *kubelet_dir, *nri_socket;
+	uint64_t max_utilisation_ppm;
 };
 
 static const char usage[] =
@@ -45,6 +49,10 @@ static const char usage[] =
 	"      --socket PATH       taktd's control socket; default $TAKT_SOCKET, then\n"
 	"                          " TAKT_SOCKET_DEFAULT "\n"
 	"      --kubelet-dir PATH  the kubelet's folder; default /var/lib/kubelet\n"
+	"      --max-task-utilisation U\n"
+	"                          no claim has more than this of a CPU for one thread: what\n"
+	"                          is published is then what proves hard ones, too; default:\n"
+	"                          none\n"
 	"      --nri-socket PATH   the container runtime's socket for plugins, or none; default\n"
 	"                          " NRI_SOCKET "\n"
 	"  -h, --help              print this help\n"
@@ -70,6 +78,24 @@ static uint64_t random_number(void *data)
 	return number;
 }
 
+static bool read_utilisation(const char *text, uint64_t *ret_ppm)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || *end || !(value > 0 && value <= 1)) {
+		plugin_log(
+			"--max-task-utilisation %s: write a share of one CPU above 0 and up to 1, "
+			"as in 0.3",
+			text);
+		return false;
+	}
+	/* Rounded up: a larger task leaves less. */
+	*ret_ppm = (uint64_t)(value * PPM_ONE_CPU);
+	*ret_ppm += *ret_ppm < value * PPM_ONE_CPU;
+	return true;
+}
+
 /* 1: go on. Else the exit status. */
 static int read_options(struct options *o, int argc, char **argv, int *ret_status)
 {
@@ -77,6 +103,7 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_statu
 		{ "kubeconfig", required_argument, NULL, 'k' },
 		{ "socket", required_argument, NULL, 's' },
 		{ "kubelet-dir", required_argument, NULL, 'd' },
+		{ "max-task-utilisation", required_argument, NULL, 'u' },
 		{ "nri-socket", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' }, {} };
 	int key;
@@ -90,6 +117,8 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_statu
 			o->socket = optarg;
 		else if (key == 'd')
 			o->kubelet_dir = optarg;
+		else if (key == 'u' && read_utilisation(optarg, &o->max_utilisation_ppm))
+			continue;
 		else if (key == 'r')
 			o->nri_socket = optarg;
 		else {
@@ -97,7 +126,7 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_statu
 				fputs(usage, stdout);
 			else if (key == 'v')
 				puts("takt-dra " TAKT_VERSION);
-			*ret_status = key == '?' ? EXIT_USAGE : 0;
+			*ret_status = key == '?' || key == 'u' ? EXIT_USAGE : 0;
 			return 0;
 		}
 	}
@@ -138,7 +167,7 @@ static int open_sockets(struct plugin *p, const char *kubelet_dir, struct err *e
 		kubelet_dir);
 	snprintf(p->registration_path, sizeof(p->registration_path),
 		"%s/plugins_registry/" CLAIM_DRIVER "-reg.sock", kubelet_dir);
-	p->owner = (struct kubelet_owner){ &prepare_handler, p->endpoint };
+	p->owner = (struct kubelet_owner){ &prepare_handler, p->endpoint, &p->health };
 	r = listen_open(
 		&p->dra, &p->loop, p->endpoint, kubelet_dra_methods, kubelet_n_dra_methods, p, err);
 	if (r < 0)
@@ -147,9 +176,31 @@ static int open_sockets(struct plugin *p, const char *kubelet_dir, struct err *e
 		kubelet_registration_methods, kubelet_n_registration_methods, p, err);
 }
 
+static void on_ending(uv_timer_t *timer)
+{
+	struct plugin *p = container_of(timer, struct plugin, end_timer);
+
+	if (listen_n_peers(p->dra) == 0 || uv_hrtime() >= p->end_ns)
+		uv_stop(timer->loop);
+}
+
+/*
+ * Without its socket the kubelet knows at once that we are gone, and asks us nothing new; what it
+ * has asked is still answered. A second signal ends that.
+ */
 static void on_stop(uv_signal_t *signal, int number)
 {
-	uv_stop(signal->loop);
+	struct plugin *p = signal->loop->data;
+
+	if (uv_is_active((uv_handle_t *)&p->end_timer)) {
+		uv_stop(signal->loop);
+		return;
+	}
+	listen_close(TAKE(p->registration));
+	health_end(&p->health);
+	listen_drain(p->dra);
+	p->end_ns = uv_hrtime() + END_MS * NSEC_PER_MSEC;
+	uv_timer_start(&p->end_timer, on_ending, 0, END_LOOK_MS);
 }
 
 static int start(struct plugin *p, const struct options *o, struct err *err)
@@ -158,6 +209,10 @@ static int start(struct plugin *p, const struct options *o, struct err *err)
 
 	p->node = o->node;
 	p->socket = o->socket && *o->socket ? o->socket : TAKT_SOCKET_DEFAULT;
+	p->look.max_utilisation_ppm = o->max_utilisation_ppm;
+	p->loop.data = p;
+	uv_timer_init(&p->loop, &p->end_timer);
+	health_init(&p->health, &p->loop, p->node, &p->look.facts);
 	uv_signal_init(&p->loop, &p->stop_term);
 	uv_signal_init(&p->loop, &p->stop_int);
 	uv_signal_start(&p->stop_term, on_stop, SIGTERM);
@@ -168,6 +223,8 @@ static int start(struct plugin *p, const struct options *o, struct err *err)
 		r = door_create(&p->door, &p->loop, p->socket, err);
 	if (r == 0)
 		r = publish_start(p, err);
+	if (r == 0)
+		r = look_start(p, err);
 	if (r == 0)
 		reclaim_begin(p);
 	if (r == 0)
@@ -183,11 +240,11 @@ static void close_handle(uv_handle_t *handle, void *context)
 		uv_close(handle, NULL);
 }
 
-/* Without its socket the kubelet knows at once that we are gone. */
 static void stop(struct plugin *p)
 {
 	listen_close(p->registration);
 	listen_close(p->dra);
+	look_stop(p);
 	publish_stop(p);
 	reclaim_stop(p);
 	prepare_stop(p);
@@ -197,7 +254,8 @@ static void stop(struct plugin *p)
 	kube_client_destroy(p->kube);
 	uv_close((uv_handle_t *)&p->stop_term, NULL);
 	uv_close((uv_handle_t *)&p->stop_int, NULL);
-	uv_timer_stop(&p->publish_timer);
+	uv_timer_stop(&p->end_timer);
+	uv_timer_stop(&p->health.again);
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	uv_walk(&p->loop, close_handle, NULL);
 	uv_run(&p->loop, UV_RUN_DEFAULT);
@@ -208,8 +266,10 @@ static void stop(struct plugin *p)
 int main(int argc, char **argv)
 {
 	static struct plugin plugin;
-	struct options o = { getenv("NODE_NAME"), NULL, getenv("TAKT_SOCKET"), "/var/lib/kubelet",
-		NRI_SOCKET };
+	struct options o = { .node = getenv("NODE_NAME"),
+		.socket = getenv("TAKT_SOCKET"),
+		.kubelet_dir = "/var/lib/kubelet",
+		.nri_socket = NRI_SOCKET };
 	struct err err = ERR_NULL;
 	int status = 0, r;
 

@@ -8,13 +8,48 @@
 #include <uv.h>
 
 #include "cluster/dra/claim.h"
+#include "cluster/dra/facts.h"
 #include "cluster/dra/outcome.h"
+#include "cluster/dra/slice.h"
 #include "cluster/kube/client.h"
 #include "cluster/kube/watch.h"
+#include "cluster/nodeplugin/feed.h"
+#include "cluster/nodeplugin/health.h"
 #include "cluster/nodeplugin/kubelet.h"
 #include "cluster/nodeplugin/listen.h"
 
 #define PLUGIN_PATH_MAX 256
+
+/* look.c: what taktd says. */
+struct look {
+	struct feed *feed;
+	uv_timer_t timer;
+	bool asking, again, stopped;
+	uint64_t done_ns; /* the last answer, or none */
+	uint64_t asked_ns; /* the question that is under way, or was the last */
+	uint64_t lost_ns; /* since when it could not be asked; 0: it can */
+	bool told_lost; /* to the scheduler and the kubelet */
+	uint64_t max_utilisation_ppm; /* 0: none given */
+	json_t *list; /* while asking */
+	bool known; /* it has answered once */
+	struct facts facts; /* the last answer, with a taint where it is too old */
+};
+
+/* publish.c: the node's slices. */
+struct publish {
+	struct kube_watch *watch;
+	uv_timer_t timer;
+	unsigned failures;
+	char node_uid[64]; /* "": not known yet */
+	bool registered; /* before that the kubelet refuses every pod that a slice brings */
+	bool synced; /* `stored` is all that there is */
+	bool busy, again;
+	json_t *stored; /* name -> object */
+	struct slice_plan plan; /* while it is carried out */
+	size_t at; /* its next step */
+	int64_t generation; /* the last */
+	unsigned dropped, told; /* enum slice_drop */
+};
 
 struct plugin {
 	struct kubelet_owner owner; /* first: what the kubelet's methods get */
@@ -42,16 +77,11 @@ struct plugin {
 	bool told_no_events; /* in the log */
 	json_t *troubles; /* reservation -> what was wrong with it at the last look */
 
-	/* publish.c */
-	struct kube_watch *slices;
-	uv_timer_t publish_timer;
-	unsigned publish_failures;
-	char node_uid[64]; /* "": not known yet */
-	bool registered; /* before that the kubelet refuses every pod that the slice brings */
-	bool publishing, publish_again;
-	json_t *list; /* what taktd has promised, while publishing */
-	json_t *wanted; /* the slice, while it is applied */
-	const char *told_dropped; /* NULL: nothing was */
+	struct look look;
+	struct publish publish;
+	struct health health;
+	uv_timer_t end_timer; /* while it ends */
+	uint64_t end_ns; /* not longer than that */
 
 	struct runtime *runtime; /* NULL: without NRI */
 };
@@ -67,10 +97,16 @@ bool unprepare_is_at(const struct plugin *p, const char *uid);
 /* What is under way ends without an answer. */
 void prepare_stop(struct plugin *p);
 
-/* publish.c: what the node can promise, as a ResourceSlice that is always there. */
+/* look.c: asks taktd when something has changed, and slowly for what nobody announces. */
+int look_start(struct plugin *p, struct err *err);
+void look_stop(struct plugin *p);
+
+/* publish.c: what the node can promise, as ResourceSlices that are always there. */
 int publish_start(struct plugin *p, struct err *err);
-/* The kubelet has taken us: from now on there is a slice. */
+/* The kubelet has taken us: from now on there are slices. */
 void publish_registered(struct plugin *p);
+/* look.facts are new. */
+void publish_changed(struct plugin *p);
 void publish_stop(struct plugin *p);
 
 /*

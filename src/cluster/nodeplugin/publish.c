@@ -1,122 +1,165 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The node's ResourceSlice: made from what taktd says, applied, and made again when somebody takes
- * it away, as the kubelet does when it starts and when no plugin was there for a while.
+ * The node's ResourceSlices: what is stored is watched, held against what is wanted, and made so.
+ * The kubelet takes them all away when it starts and when no plugin was there for a while; others
+ * may change them: both come here as events of the watch.
  */
 #include "cluster/nodeplugin/nodeplugin.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "cluster/dra/claim.h"
-#include "cluster/dra/slice.h"
 #include "cluster/kube/retry.h"
-#include "cluster/nodeplugin/door.h"
-#include "cluster/nodeplugin/report.h"
 
 #define MANAGER "takt-dra"
 #define AGAIN_MS 300 /* after it was taken away: kubelets delete in a burst */
 
-static void publish(struct plugin *p);
+static void on_timer(uv_timer_t *timer);
+static void next_step(struct plugin *p);
 
-static void on_timer(uv_timer_t *timer)
+/* Never later than was said before, and after a failure no sooner. */
+static void sync_in(struct plugin *p, uint64_t ms)
 {
-	publish(container_of(timer, struct plugin, publish_timer));
-}
+	struct publish *b = &p->publish;
+	bool waits = uv_is_active((uv_handle_t *)&b->timer);
 
-static void publish_in(struct plugin *p, uint64_t ms)
-{
-	if (p->publishing)
-		p->publish_again = true;
-	else
-		uv_timer_start(&p->publish_timer, on_timer, ms, 0);
+	if (b->busy)
+		b->again = true;
+	else if (!waits || (!b->failures && uv_timer_get_due_in(&b->timer) > ms))
+		uv_timer_start(&b->timer, on_timer, ms, 0);
 }
 
 static void ended(struct plugin *p)
 {
-	p->publishing = false;
-	json_decref(TAKE(p->list));
-	json_decref(TAKE(p->wanted));
+	slice_plan_fini(&p->publish.plan);
+	p->publish.busy = false;
 }
 
 static void failed(struct plugin *p, const char *why)
 {
-	uint64_t wait = kube_backoff_ms(p->publish_failures++, uv_hrtime());
+	uint64_t wait = kube_backoff_ms(p->publish.failures++, uv_hrtime());
 
 	ended(p);
 	plugin_log("what this node can promise is not published: %s; again in %u ms", why,
 		(unsigned)wait);
-	uv_timer_start(&p->publish_timer, on_timer, wait, 0);
+	sync_in(p, wait);
+}
+
+static void tell_dropped(struct plugin *p, unsigned dropped)
+{
+	static const struct {
+		enum slice_drop bit;
+		const char *text;
+	} rows[] = {
+		{ SLICE_DROP_CAPACITY,
+			"allowMultipleAllocations or requestPolicy: switch on the feature gate "
+			"DRAConsumableCapacity, or use Kubernetes 1.36 or newer; without it one "
+			"claim takes a whole device" },
+		{ SLICE_DROP_TAINTS,
+			"taints: switch on the feature gate DRADeviceTaints, or use Kubernetes 1.36 "
+			"or newer; without it the scheduler uses devices that are broken" },
+		{ SLICE_DROP_OTHER, "fields that this takt-dra writes: is it newer than that?" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (dropped & ~p->publish.told & rows[i].bit)
+			plugin_log("the API server does not keep %s", rows[i].text);
+	p->publish.told |= dropped;
+	p->publish.dropped |= dropped;
+}
+
+static void store(struct plugin *p, json_t *object)
+{
+	const char *name =
+		json_string_value(json_object_get(json_object_get(object, "metadata"), "name"));
+
+	if (name)
+		json_object_set(p->publish.stored, name, object);
 }
 
 static void on_applied(void *data, const struct kube_answer *answer)
 {
 	struct plugin *p = data;
-	const char *dropped;
+	struct publish *b = &p->publish;
+	unsigned dropped;
 
 	if (answer->code < 0) {
 		failed(p, answer->err.text);
 		return;
 	}
-	dropped = slice_dropped(p->wanted, answer->object);
-	if (dropped && !p->told_dropped)
-		plugin_log("the API server dropped %s of device %s: switch on the feature gate "
-			   "DRAConsumableCapacity, or use Kubernetes 1.36 or newer",
-			dropped, CLAIM_DEVICE_SHARED);
-	p->told_dropped = dropped;
-	p->publish_failures = 0;
-	ended(p);
-	if (p->publish_again) {
-		p->publish_again = false;
-		publish_in(p, AGAIN_MS);
-	}
+	/* What is otherwise than we wrote, somebody else has written since: the watch tells it. */
+	slice_kept(json_array_get(b->plan.apply, b->at - json_array_size(b->plan.remove)),
+		answer->object, &dropped);
+	tell_dropped(p, dropped);
+	store(p, answer->object);
+	b->at++;
+	next_step(p);
 }
 
-static void apply(struct plugin *p, const json_t *node)
-{
-	struct kube_ref ref = { { "resource.k8s.io", "v1", "resourceslices" } };
-	struct slice_facts facts;
-	struct err err = ERR_NULL;
-
-	if (slice_facts_read(p->list, node, &facts, &err) < 0) {
-		failed(p, err.text);
-		return;
-	}
-	p->wanted = slice_make(&facts, p->node, p->node_uid);
-	ref.name =
-		json_string_value(json_object_get(json_object_get(p->wanted, "metadata"), "name"));
-	if (!p->wanted)
-		failed(p, "out of memory");
-	else if (kube_apply(p->kube, &ref, p->wanted, MANAGER, true, on_applied, p, NULL, &err) < 0)
-		failed(p, err.text);
-}
-
-static void on_node_info(void *data, int code, const json_t *reply, const char *error)
-{
-	if (code < 0)
-		failed(data, error);
-	else
-		apply(data, reply);
-}
-
-static void on_list(void *data, int code, const json_t *reply, const char *error)
+static void on_removed(void *data, const struct kube_answer *answer)
 {
 	struct plugin *p = data;
+	struct publish *b = &p->publish;
 
-	if (code < 0) {
-		failed(p, error);
+	if (answer->code < 0 && answer->code != -ENOENT) {
+		failed(p, answer->err.text);
 		return;
 	}
-	p->list = json_incref((json_t *)reply);
-	report_look(p, json_object_get(reply, "reservations"));
-	if (door_call(p->door, "rt.takt.Node", json_object(), on_node_info, p) < 0)
-		failed(p, "out of memory");
+	json_object_del(b->stored, json_string_value(json_array_get(b->plan.remove, b->at)));
+	b->at++;
+	next_step(p);
 }
 
-static void ask_taktd(struct plugin *p)
+static void finish(struct plugin *p)
 {
-	if (door_call(p->door, "rt.takt.List", json_object(), on_list, p) < 0)
+	p->publish.failures = 0;
+	ended(p);
+	if (p->publish.again) {
+		p->publish.again = false;
+		sync_in(p, AGAIN_MS);
+	}
+}
+
+static void next_step(struct plugin *p)
+{
+	struct publish *b = &p->publish;
+	struct kube_ref ref = { { "resource.k8s.io", "v1", "resourceslices" } };
+	size_t n = json_array_size(b->plan.remove);
+	const json_t *slice = b->at < n ? NULL : json_array_get(b->plan.apply, b->at - n);
+	struct err err = ERR_NULL;
+	int r;
+
+	if (b->at < n) {
+		ref.name = json_string_value(json_array_get(b->plan.remove, b->at));
+		r = kube_delete(p->kube, &ref, NULL, NULL, on_removed, p, NULL, &err);
+	} else if (slice) {
+		ref.name = json_string_value(
+			json_object_get(json_object_get(slice, "metadata"), "name"));
+		r = kube_apply(p->kube, &ref, slice, MANAGER, true, on_applied, p, NULL, &err);
+	} else {
+		finish(p);
+		return;
+	}
+	if (r < 0)
+		failed(p, err.text);
+}
+
+static void make_plan(struct plugin *p)
+{
+	struct publish *b = &p->publish;
+	cleanup_json json_t *devices = p->look.known ? slice_devices(&p->look.facts)
+						     : slice_lost_devices(b->stored, p->node);
+
+	if (!devices || slice_plan(devices, p->node, b->node_uid, b->stored, b->dropped,
+				b->generation, &b->plan) < 0) {
 		failed(p, "out of memory");
+		return;
+	}
+	b->generation = b->plan.generation;
+	b->at = 0;
+	next_step(p);
 }
 
 static void on_node(void *data, const struct kube_answer *answer)
@@ -129,37 +172,50 @@ static void on_node(void *data, const struct kube_answer *answer)
 		failed(p, answer->code < 0 ? answer->err.text : "the node has no uid");
 		return;
 	}
-	snprintf(p->node_uid, sizeof(p->node_uid), "%s", uid);
-	ask_taktd(p);
+	snprintf(p->publish.node_uid, sizeof(p->publish.node_uid), "%s", uid);
+	make_plan(p);
 }
 
-static void publish(struct plugin *p)
+static void on_timer(uv_timer_t *timer)
 {
+	struct plugin *p = container_of(timer, struct plugin, publish.timer);
 	struct kube_ref ref = { { NULL, "v1", "nodes" }, NULL, p->node, NULL };
+	struct publish *b = &p->publish;
 	struct err err = ERR_NULL;
 
-	p->publishing = true;
-	if (p->node_uid[0])
-		ask_taktd(p);
+	if (!b->registered || !b->synced || (!p->look.known && !p->look.told_lost))
+		return; /* each of them comes here again */
+	b->busy = true;
+	if (b->node_uid[0])
+		make_plan(p);
 	else if (kube_get(p->kube, &ref, on_node, p, NULL, &err) < 0)
 		failed(p, err.text);
 }
 
-/* Our own change, or somebody else's: applying it again changes nothing where it is right. */
+static void on_there(void *data, json_t *object)
+{
+	struct plugin *p = data;
+
+	store(p, object);
+	sync_in(p, AGAIN_MS);
+}
+
 static void on_deleted(void *data, const struct kube_gone *gone, json_t *last)
 {
 	struct plugin *p = data;
 
-	if (p->registered)
-		publish_in(p, AGAIN_MS);
+	json_object_del(p->publish.stored, gone->name);
+	sync_in(p, AGAIN_MS);
 }
 
-static void on_there(void *data, json_t *object)
-{
-}
-
+/* The server may be another one now, with other gates: what it keeps is found anew. */
 static void on_synced(void *data)
 {
+	struct plugin *p = data;
+
+	p->publish.synced = true;
+	p->publish.dropped = SLICE_DROP_NONE;
+	sync_in(p, 0);
 }
 
 static void on_trouble(void *data, const struct err *why, uint64_t retry_ms)
@@ -175,20 +231,30 @@ int publish_start(struct plugin *p, struct err *err)
 	char selector[PLUGIN_PATH_MAX + 64];
 	struct kube_watch_options options = { .field_selector = selector };
 
+	p->publish.stored = json_object();
+	if (!p->publish.stored)
+		return err_set(err, -ENOMEM, "out of memory");
 	snprintf(selector, sizeof(selector), "spec.driver=" CLAIM_DRIVER ",spec.nodeName=%s",
 		p->node);
-	uv_timer_init(&p->loop, &p->publish_timer);
-	return kube_watch_start(&p->slices, p->kube, &ref, &options, &handler, p, err);
+	uv_timer_init(&p->loop, &p->publish.timer);
+	return kube_watch_start(&p->publish.watch, p->kube, &ref, &options, &handler, p, err);
 }
 
 void publish_registered(struct plugin *p)
 {
-	p->registered = true;
-	publish_in(p, 0);
+	p->publish.registered = true;
+	sync_in(p, 0);
+}
+
+void publish_changed(struct plugin *p)
+{
+	sync_in(p, 0);
 }
 
 void publish_stop(struct plugin *p)
 {
-	kube_watch_stop(p->slices);
+	kube_watch_stop(p->publish.watch);
+	uv_timer_stop(&p->publish.timer);
 	ended(p);
+	json_decref(TAKE(p->publish.stored));
 }

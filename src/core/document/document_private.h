@@ -99,8 +99,8 @@ struct field {
 };
 
 extern const struct field_type type_constant, type_map, type_name, type_labels, type_duration,
-	type_period, type_deadline, type_cores, type_guarantee, type_placement, type_switch,
-	type_threads, type_rule, type_patterns, type_miss_rate;
+	type_period, type_deadline, type_cores, type_guarantee, type_placement, type_cpus,
+	type_switch, type_threads, type_rule, type_patterns, type_miss_rate;
 
 /* For the types, in value.c. */
 

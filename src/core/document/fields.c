@@ -30,6 +30,7 @@ static const struct field fields[] = {
 	{ "spec.threads.attach", &type_rule, false, "true", .rule = THREADS_ATTACH },
 	{ "spec.threads.all", &type_rule, false, "true", .rule = THREADS_ALL },
 	{ "spec.placement", &type_placement, false, "auto" },
+	{ "spec.cpus", &type_cpus, false, "\"2-3\"" },
 	{ "spec.reclaim", &type_switch, false, "true", AT(reclaim) },
 	{ "spec.adapt", &type_map, false, "{minRuntime: 1ms, maxRuntime: 8ms}" },
 	{ "spec.adapt.minRuntime", &type_duration, true, "1ms", AT(adapt.min_runtime_ns) },

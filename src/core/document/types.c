@@ -160,6 +160,31 @@ static int write_placement(const struct field *f, const struct resv_request *r, 
 const struct field_type type_placement = { "auto, shared, exclusive, group or pinned",
 	read_placement, write_placement };
 
+static int read_cpus(
+	struct reader *rd, const struct field *f, const struct node *n, struct resv_request *ret)
+{
+	struct err err = ERR_NULL;
+
+	/* As with names, one that is all digits needs its quotes. */
+	if (!node_is_text(n))
+		return field_wrong_type(rd, f, n);
+	if (cpus_parse(n->text, &ret->cpus, &err) < 0)
+		return reader_fault(rd, n->line, "%s: %s", f->path, err.text);
+	if (cpus_count(&ret->cpus) == 0)
+		return reader_fault(rd, n->line, "%s: no CPU is named; write %s, or leave it out",
+			f->path, f->type->wanted);
+	return 0;
+}
+
+static int write_cpus(const struct field *f, const struct resv_request *r, json_t **ret)
+{
+	char text[CPUS_TEXT_MAX];
+
+	return cpus_count(&r->cpus) ? field_write_text(cpus_format(text, &r->cpus), ret) : 0;
+}
+
+const struct field_type type_cpus = { "CPUs in quotes", read_cpus, write_cpus };
+
 static int read_switch(
 	struct reader *rd, const struct field *f, const struct node *n, struct resv_request *ret)
 {

@@ -14,6 +14,7 @@ static const char *const change_names[_CHANGE_MAX] = {
 	[CHANGE_REFUSED] = "refused",
 	[CHANGE_TROUBLE] = "trouble",
 	[CHANGE_RECOVERED] = "recovered",
+	[CHANGE_MACHINE] = "machine",
 };
 
 static const char *const check_status_names[_CHECK_MAX] = {

@@ -42,6 +42,8 @@ struct resv_info {
 	size_t n_containers;
 	const struct resv_thread *threads;
 	size_t n_threads;
+	const int *cpus; /* pinned: of each server; NULL: none */
+	size_t n_cpus;
 };
 
 enum check_status {
@@ -60,15 +62,28 @@ struct check {
 	const char *mend; /* what to do about it; NULL: nothing to do */
 };
 
+/* A CPU of the scheduling domain, as it was when the agent started; -1: not known. */
+struct cpu_info {
+	unsigned cpu;
+	int core, socket, numa_node;
+	bool usable; /* now: online, and the agent may use it */
+	bw_t promised; /* pinned servers, and the agent's own */
+	bw_t own; /* of that the agent's */
+};
+
 struct node_info {
 	unsigned cpus;
 	bw_t ceiling; /* per CPU */
+	uint64_t limit_ppm, first_limit_ppm; /* sched_rt_runtime_us now, and at the start */
 	nsec_t granularity_ns;
 	bw_t promised;
+	bw_t own; /* of that the agent's */
 	bw_t foreign; /* SCHED_DEADLINE threads that are not ours */
 	bool placements[_PLACEMENT_MAX];
 	const struct check *checks;
 	size_t n_checks;
+	const struct cpu_info *topology;
+	size_t n_topology;
 };
 
 /* A row of the history. */
@@ -91,6 +106,7 @@ enum change_kind {
 	CHANGE_REFUSED,
 	CHANGE_TROUBLE,
 	CHANGE_RECOVERED,
+	CHANGE_MACHINE, /* of no reservation: what the machine can promise */
 	_CHANGE_MAX,
 };
 

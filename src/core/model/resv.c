@@ -140,8 +140,9 @@ bool resv_request_equal(const struct resv_request *a, const struct resv_request 
 	return strcmp(a->name, b->name) == 0 && a->dl.runtime_ns == b->dl.runtime_ns &&
 	       a->dl.deadline_ns == b->dl.deadline_ns && a->dl.period_ns == b->dl.period_ns &&
 	       a->cores == b->cores && a->guarantee == b->guarantee &&
-	       a->placement == b->placement && a->threads == b->threads &&
-	       a->reclaim == b->reclaim && a->adapt.min_runtime_ns == b->adapt.min_runtime_ns &&
+	       a->placement == b->placement && cpus_equal(&a->cpus, &b->cpus) &&
+	       a->threads == b->threads && a->reclaim == b->reclaim &&
+	       a->adapt.min_runtime_ns == b->adapt.min_runtime_ns &&
 	       a->adapt.max_runtime_ns == b->adapt.max_runtime_ns &&
 	       a->adapt.miss_rate_ppm == b->adapt.miss_rate_ppm && patterns_equal(a, b) &&
 	       labels_equal(a, b);
@@ -161,6 +162,23 @@ bool resv_name_valid(const char *name)
 			return false;
 	}
 	return true;
+}
+
+static int check_cpus(const struct resv_request *r, struct err *err)
+{
+	unsigned n = cpus_count(&r->cpus);
+
+	if (n == 0)
+		return 0;
+	if (r->placement != PLACEMENT_PINNED)
+		return err_set(err, -EINVAL,
+			"spec.cpus: only servers of placement pinned have CPUs of their own; write "
+			"placement: pinned, or leave cpus out");
+	if (n != r->cores)
+		return err_set(err, -EINVAL,
+			"spec.cpus: each of the %u cores has a CPU of its own, and %u are named",
+			r->cores, n);
+	return 0;
 }
 
 int resv_request_check(const struct resv_request *r, struct err *err)
@@ -191,7 +209,7 @@ int resv_request_check(const struct resv_request *r, struct err *err)
 	if (r->cores < 1 || r->cores > RESV_CORES_MAX)
 		return err_set(err, -EINVAL, "spec.cores: %u is outside 1 to %d", r->cores,
 			RESV_CORES_MAX);
-	return 0;
+	return check_cpus(r, err);
 }
 
 /* DRAINING ends in GONE only: a container that starts while its promise ends is refused. */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "core/model/cpus.h"
 #include "core/model/units.h"
 
 #define RESV_NAME_MAX 128
@@ -69,6 +70,7 @@ struct resv_request {
 	unsigned cores; /* servers of dl, at least 1 */
 	enum guarantee guarantee;
 	enum placement placement;
+	struct cpus cpus; /* pinned only: one for each server; empty: the agent chooses */
 	enum thread_rule threads;
 	char patterns[RESV_PATTERNS_MAX][THREAD_NAME_LEN]; /* fnmatch(3), THREADS_MATCH only */
 	unsigned n_patterns;

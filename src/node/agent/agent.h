@@ -49,6 +49,7 @@ struct agent {
 	/* What this machine is, found by trying. */
 	struct probe probe;
 	struct probe_overrun overrun;
+	struct cpu_info *topology; /* of the root domain's CPUs, as /sys had it at the start */
 	struct ceiling ceiling;
 
 	/* What is promised, and to whom. */
@@ -67,6 +68,7 @@ struct agent {
 	bw_t holder_wish; /* more than what is held: somebody took it, or it is not free yet */
 	uv_timer_t retry; /* runs only while something could not be done */
 	unsigned retry_ms;
+	uv_timer_t look; /* runs only while somebody watches */
 	struct door_call *later; /* Binds that wait for another one to be written down */
 	uv_timer_t later_timer;
 	uv_timer_t flagged; /* runs only while a promise has `flagged` threads */
@@ -151,6 +153,20 @@ void ceiling_fini(struct agent *a);
 
 /* intake.c: releases a transient promise that nobody owns or holds; else does nothing. */
 void intake_expire(struct agent *a, struct promise *p);
+
+/* look.c: tells watchers when what the machine can promise has changed. */
+void look_start(struct agent *a); /* runs while somebody watches */
+/*
+ * Like room_refresh(), and tells them. Before something is said of the machine: what one has been
+ * told between two looks is then also what the next look is held against.
+ */
+void look_now(struct agent *a);
+/* Of the root domain's CPUs, ascending, with what is promised now; a->topology. */
+const struct cpu_info *look_topology(struct agent *a);
+/* Of a CPU, in millionths: sched_rt_runtime_us in its period; -1 is all of it. */
+void look_limits(const struct agent *a, uint64_t *ret_now_ppm, uint64_t *ret_first_ppm);
+/* The kernel's limit is not what taktd started with, and what it means; "": it is. */
+const char *look_limit_trouble(const struct agent *a);
 
 /* room.c: what fits. */
 int room_init(struct agent *a, struct err *err);

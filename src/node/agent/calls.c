@@ -34,6 +34,10 @@ struct resv_info calls_info(
 		.threads = threads,
 	};
 
+	if (p->placement == PLACEMENT_PINNED) {
+		info.cpus = p->cpus;
+		info.n_cpus = p->n_admitted;
+	}
 	info.has_bound = room_bound(a, p, &info.bound_ns);
 	for (unsigned i = 0; i < p->n_threads; i++) {
 		struct proc_stat s;
@@ -125,12 +129,15 @@ static void call_node(struct agent *a, struct door_call *call)
 		.cpus = cpus_count(&a->probe.root_domain),
 		.granularity_ns = a->overrun.granularity_ns,
 		.checks = checks,
+		.topology = look_topology(a),
 	};
 
-	room_refresh(a);
+	n.n_topology = n.cpus;
+	look_now(a);
 	own = agent_own(a);
-	n.promised = dl_bandwidth(&own);
+	n.promised = n.own = dl_bandwidth(&own);
 	n.ceiling.q20 = ceiling_limit(a).q20 / n.cpus;
+	look_limits(a, &n.limit_ppm, &n.first_limit_ppm);
 	n.foreign = a->foreign.sum;
 	for (const struct promise *p = a->promises.first; p; p = p->next)
 		n.promised.q20 += p->request.cores * promise_server_bandwidth(p).q20;
@@ -143,9 +150,10 @@ static void call_node(struct agent *a, struct door_call *call)
 
 static void call_watch(struct agent *a, struct door_call *call)
 {
-	if (call->message.more)
+	if (call->message.more) {
 		door_watch(call);
-	else
+		look_start(a);
+	} else
 		door_error(call, API_EXPECTED_MORE, NULL, NULL);
 }
 

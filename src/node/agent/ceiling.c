@@ -173,7 +173,8 @@ void ceiling_look(struct agent *a)
 	count_foreign(a, scan_foreign(a));
 	ours = running_q20(a) + a->foreign.sum.q20;
 	c->granted.q20 = holder_limit(a->holder).q20 + ours;
-	if (c->settling && c->granted.q20 > c->most.q20)
+	/* A limit that was lifted grants everything, and none of it is to be promised. */
+	if (c->settling && c->granted.q20 > c->most.q20 && !look_limit_trouble(a)[0])
 		c->most = c->granted;
 }
 

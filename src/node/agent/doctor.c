@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "node/kernel/sched.h"
+#include "node/kernel/topology.h"
 #include "node/monitor/proc.h"
 
 #define TEXT_MAX 512
@@ -50,6 +51,11 @@ static void check_ceiling(struct agent *a, struct report *r)
 	uint64_t ppm = (ceiling_limit(a).q20 / n * PPM_ONE_CPU) >> 20;
 	char cpus[CPUS_TEXT_MAX], found[TEXT_MAX / 2];
 
+	if (look_limit_trouble(a)[0]) {
+		add(r, "ceiling", CHECK_NO, "set it back, or start taktd anew", "%s",
+			look_limit_trouble(a));
+		return;
+	}
 	if (a->probe.unlimited) {
 		add(r, "ceiling", CHECK_OK, NULL,
 			"sched_rt_runtime_us is -1: the kernel admits everything, Takt alone says "
@@ -73,6 +79,27 @@ static void check_ceiling(struct agent *a, struct report *r)
 			(double)(c->most.q20 - c->granted.q20) / BW_ONE_CPU);
 	else
 		add(r, "ceiling", CHECK_OK, NULL, "%s", found);
+}
+
+static void check_cpus(struct agent *a, struct report *r)
+{
+	struct cpus usable = topology_usable(&a->probe.root_domain), missing = CPUS_NONE;
+	char text[CPUS_TEXT_MAX];
+
+	CPUS_FOREACH(cpu, &a->probe.root_domain)
+	{
+		if (!cpus_contains(&usable, cpu))
+			cpus_add(&missing, cpu);
+	}
+	if (cpus_count(&missing))
+		add(r, "cpus", CHECK_NO,
+			"bring them online and into taktd's cpuset again, or start taktd anew",
+			"CPUs %.100s are offline or out of taktd's cpuset, and were not when it "
+			"started",
+			cpus_format(text, &missing));
+	else
+		add(r, "cpus", CHECK_OK, NULL, "CPUs %.100s are online",
+			cpus_format(text, &usable));
 }
 
 static void check_granularity(struct agent *a, struct report *r)
@@ -279,6 +306,7 @@ size_t doctor_checks(struct agent *a, struct check *ret, size_t max)
 
 	add(&r, "deadline", CHECK_OK, NULL, "SCHED_DEADLINE works");
 	check_ceiling(a, &r);
+	check_cpus(a, &r);
 	check_granularity(a, &r);
 	check_agent(a, &r);
 	check_foreign(a, &r);

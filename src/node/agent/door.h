@@ -50,3 +50,4 @@ void door_tell_end(struct door_call *call);
 /* The call becomes a watcher: it gets every change until its peer goes. */
 void door_watch(struct door_call *call);
 void door_publish(struct door *d, const struct change *c);
+bool door_is_watched(const struct door *d);

@@ -260,6 +260,7 @@ int main(int argc, char **argv)
 	uv_loop_init(&agent.loop);
 	uv_timer_init(&agent.loop, &agent.retry);
 	uv_timer_init(&agent.loop, &agent.flagged);
+	uv_timer_init(&agent.loop, &agent.look);
 	uv_timer_init(&agent.loop, &agent.later_timer);
 	uv_signal_init(&agent.loop, &agent.stop_term);
 	uv_signal_init(&agent.loop, &agent.stop_int);

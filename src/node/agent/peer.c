@@ -261,6 +261,11 @@ void door_publish(struct door *d, const struct change *c)
 	send_to_watchers(d->watchers, true, parameters);
 }
 
+bool door_is_watched(const struct door *d)
+{
+	return d && d->watchers;
+}
+
 static void dispatch(struct peer *p, struct bytes text)
 {
 	struct door_call *call = calloc(1, sizeof(*call));

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "core/model/cpus.h"
+#include "node/kernel/topology.h"
 
 static struct admit_machine machine(const struct agent *a)
 {
@@ -40,6 +41,10 @@ static int create_sets(struct agent *a, struct err *err)
 	struct admit_machine m = machine(a);
 	int r = admit_set_create(&a->shared, &m, err);
 
+	a->topology = calloc(m.n_cpus, sizeof(*a->topology));
+	if (!a->topology)
+		return err_set(err, -ENOMEM, "out of memory");
+	topology_read(&a->probe.root_domain, a->topology);
 	if (r < 0 || !a->probe.unlimited)
 		return r;
 	a->per_cpu = calloc(m.n_cpus, sizeof(*a->per_cpu));
@@ -90,6 +95,7 @@ void room_fini(struct agent *a)
 	for (unsigned i = 0; a->per_cpu && i < cpus_count(&a->probe.root_domain); i++)
 		admit_set_destroy(a->per_cpu[i]);
 	free(a->per_cpu);
+	free(a->topology);
 	admit_set_destroy(a->shared);
 }
 
@@ -154,14 +160,36 @@ static int take_one(struct admit_set *set, struct promise *p, int cpu, struct er
 	return 0;
 }
 
+/* The document may say which CPUs they shall be. */
+static bool may_take(struct promise *p, unsigned cpu)
+{
+	return p->n_admitted < p->request.cores &&
+	       (cpus_count(&p->request.cpus) == 0 || cpus_contains(&p->request.cpus, cpu));
+}
+
+static bool has_named_cpus(const struct agent *a, struct promise *p)
+{
+	char have[CPUS_TEXT_MAX], named[CPUS_TEXT_MAX];
+
+	if (cpus_subset(&p->request.cpus, &a->probe.root_domain))
+		return true;
+	snprintf(p->reason, sizeof(p->reason),
+		"spec.cpus names CPUs %.100s, and this machine has %.100s",
+		cpus_format(named, &p->request.cpus), cpus_format(have, &a->probe.root_domain));
+	return false;
+}
+
 /* First fit, one CPU a server. */
 static bool take_pinned(struct agent *a, struct promise *p)
 {
 	unsigned at = 0;
 
+	if (!has_named_cpus(a, p))
+		return false;
+
 	CPUS_FOREACH(cpu, &a->probe.root_domain)
 	{
-		if (p->n_admitted < p->request.cores && judge(a, a->per_cpu[at], p) &&
+		if (may_take(p, cpu) && judge(a, a->per_cpu[at], p) &&
 			take_one(a->per_cpu[at], p, cpu, NULL) < 0)
 			break;
 		at++;

@@ -131,7 +131,10 @@ TEST(a_node_says_what_it_can_promise)
 		.cpus = 2,
 		.ceiling = bw_from_ppm(950000),
 		.granularity_ns = 4000000,
+		.limit_ppm = 500000,
+		.first_limit_ppm = 950000,
 		.promised = { 1 << 19 },
+		.own = { 1 << 18 },
 		.placements = { [PLACEMENT_SHARED] = true, [PLACEMENT_GROUP] = true },
 		.checks = checks,
 		.n_checks = 2,
@@ -141,13 +144,49 @@ TEST(a_node_says_what_it_can_promise)
 
 	CHECK_EQ(number(o, "cpus"), 2);
 	CHECK_EQ(number(o, "ceilingPpmPerCpu"), 950000);
+	CHECK_EQ(number(o, "limitPpm"), 500000);
+	CHECK_EQ(number(o, "firstLimitPpm"), 950000);
 	CHECK_EQ(number(o, "granularityNs"), 4000000);
 	CHECK_EQ(number(o, "promisedPpm"), 500000);
+	CHECK_EQ(number(o, "ownPpm"), 250000);
 	CHECK_EQ(number(o, "foreignPpm"), 0);
 	CHECK_EQ(json_array_size(json_object_get(o, "placements")), 2);
 	CHECK_TEXT(text(json_array_get(list, 0), "status"), "limited");
 	CHECK_TEXT(text(json_array_get(list, 0), "mend"), "echo HRTICK_DL");
 	CHECK(!json_object_get(json_array_get(list, 1), "mend"));
+}
+
+TEST(a_node_says_where_its_cpus_are_and_leaves_out_what_is_not_known)
+{
+	static const struct cpu_info cpus[] = {
+		{ 0, 0, 0, -1, true, { 1 << 18 } },
+		{ 4, 2, 1, 1, false, { 0 } },
+	};
+	struct node_info n = { .cpus = 2, .topology = cpus, .n_topology = 2 };
+	cleanup_json json_t *o = api_node_encode(&n);
+	const json_t *list = json_object_get(o, "topology"), *second = json_array_get(list, 1);
+
+	CHECK_EQ(json_array_size(list), 2);
+	CHECK_EQ(number(json_array_get(list, 0), "promisedPpm"), 250000);
+	CHECK(json_is_true(json_object_get(json_array_get(list, 0), "usable")));
+	CHECK(!json_object_get(json_array_get(list, 0), "numaNode"));
+	CHECK_EQ(number(second, "cpu"), 4);
+	CHECK_EQ(number(second, "core"), 2);
+	CHECK_EQ(number(second, "socket"), 1);
+	CHECK_EQ(number(second, "numaNode"), 1);
+	CHECK(json_is_false(json_object_get(second, "usable")));
+}
+
+TEST(a_pinned_reservation_says_which_cpus)
+{
+	static const int cpus[] = { 1, 3 };
+	struct resv_request q = request_make();
+	struct resv_info info = { .request = &q, .cpus = cpus, .n_cpus = 2 };
+	cleanup_json json_t *o = api_reservation_encode(&info);
+	const json_t *list = json_object_get(o, "cpus");
+
+	CHECK_EQ(json_array_size(list), 2);
+	CHECK_EQ(json_integer_value(json_array_get(list, 1)), 3);
 }
 
 TEST(a_change_has_its_moment_name_and_reason)

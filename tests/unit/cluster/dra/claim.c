@@ -178,6 +178,64 @@ TEST(wrong_parameters_are_refused_with_the_field)
 		-EINVAL);
 }
 
+#define CPU(request, cpu, capacity)                                                             \
+	"{'request':'" request "','driver':'rt.takt.dev','pool':'node1','device':'cpu" cpu "'," \
+	"'shareID':'s" cpu "','consumedCapacity':{'bandwidth':'" capacity "'}}"
+
+TEST(the_cpus_of_one_request_are_one_reservation_of_as_many_cores)
+{
+	cleanup_json json_t *object = claim(
+		CPU("rt", "3", "200k") "," CPU("other", "2", "200k") "," CPU("rt", "1", "200k"),
+		FOUR_OF_TWENTY);
+	cleanup_claim struct claim c = CLAIM_NULL;
+	const struct resv_request *first = &c.results[0].resv;
+
+	CHECK_EQ(claim_read(object, UID, &c, NULL), 0);
+	CHECK_EQ(c.n, 3);
+	CHECK_TEXT(first->name, "arm-rt-x7k2p." UID);
+	CHECK_EQ(first->cores, 2);
+	CHECK_EQ(first->placement, PLACEMENT_PINNED);
+	CHECK_EQ(cpus_count(&first->cpus), 2);
+	CHECK(cpus_contains(&first->cpus, 1) && cpus_contains(&first->cpus, 3));
+	CHECK(resv_request_equal(first, &c.results[2].resv));
+	CHECK_TEXT(c.results[2].device, "cpu1");
+	CHECK_TEXT(c.results[1].resv.name, "arm-rt-x7k2p." UID ".1");
+	CHECK_EQ(c.results[1].resv.cores, 1);
+	CHECK(cpus_contains(&c.results[1].resv.cpus, 2));
+}
+
+TEST(each_cpu_must_have_been_given_as_much_as_a_server_needs)
+{
+	CHECK_EQ(refused(CPU("rt", "0", "200k") "," CPU("rt", "1", "199999"), FOUR_OF_TWENTY,
+			 "200000"),
+		-EINVAL);
+}
+
+TEST(cpus_that_do_not_make_the_reservation_are_refused)
+{
+	CHECK_EQ(refused(CPU("rt", "0", "200k") "," CPU("rt", "1", "200k"),
+			 CONFIG("FromClaim", "", "{'runtime':'4ms','period':'20ms','cores':3}"),
+			 "given 2 CPUs"),
+		-EINVAL);
+	CHECK_EQ(refused(CPU("rt", "0", "200k"),
+			 CONFIG("FromClaim", "",
+				 "{'runtime':'4ms','period':'20ms','placement':'shared'}"),
+			 "placement pinned"),
+		-EINVAL);
+	CHECK_EQ(
+		refused(CPU("rt", "0", "200k"),
+			CONFIG("FromClaim", "",
+				"{'runtime':'4ms','period':'20ms','placement':'pinned','cpus':'0-0'}"),
+			"the scheduler chooses"),
+		-EINVAL);
+	CHECK_EQ(refused(CPU("rt", "0", "200k") "," CPU("rt", "0", "200k"), FOUR_OF_TWENTY, "CPU"),
+		-EINVAL);
+	CHECK_EQ(refused(CPU("rt", "0-1", "200k"), FOUR_OF_TWENTY, "device cpu0-1"), -EINVAL);
+	CHECK_EQ(refused(CPU("rt", "9999", "200k"), FOUR_OF_TWENTY, "device cpu9999"), -EINVAL);
+	CHECK_EQ(refused(CPU("rt", "0", "200k") "," RESULT("rt", "200k"), FOUR_OF_TWENTY, "shared"),
+		-EINVAL);
+}
+
 TEST(a_claim_that_is_not_allocated_or_not_ours_is_told_apart)
 {
 	cleanup_json json_t *bare = json_pack(

@@ -122,6 +122,16 @@ TEST(each_placement_is_read)
 	}
 }
 
+TEST(the_cpus_of_pinned_servers_are_read_as_a_list)
+{
+	cleanup_document_set struct document_set set =
+		parse_good(CAMERA "  placement: pinned\n  cores: 3\n  cpus: 0,2-3\n");
+	const struct cpus *cpus = &set.requests[0].cpus;
+
+	CHECK_EQ(cpus_count(cpus), 3);
+	CHECK(cpus_contains(cpus, 0) && cpus_contains(cpus, 2) && cpus_contains(cpus, 3));
+}
+
 TEST(a_patterns_limits_are_15_bytes_and_8_patterns)
 {
 	cleanup_document_set struct document_set set =

@@ -122,8 +122,8 @@ TEST(an_unknown_field_is_told_what_was_meant)
 
 TEST(an_unknown_field_like_no_other_is_told_the_fields)
 {
-	CHECK_TEXT(faults_of(CAMERA "  cpus: 4\n"),
-		"f.yaml:7: spec.cpus: there is no such field; the fields here are runtime, period, deadline, cores, guarantee, threads, placement, reclaim, adapt");
+	CHECK_TEXT(faults_of(CAMERA "  sockets: 4\n"),
+		"f.yaml:7: spec.sockets: there is no such field; the fields here are runtime, period, deadline, cores, guarantee, threads, placement, cpus, reclaim, adapt");
 	CHECK_TEXT(faults_of(CAMERA "  threads: {regex: x}\n"),
 		"f.yaml:7: spec.threads.regex: there is no such field; the fields here are main, match, attach, all");
 	CHECK_TEXT(faults_of("apiVersion: rt.takt.dev/v1alpha1\n"
@@ -138,15 +138,15 @@ TEST(an_unknown_field_like_no_other_is_told_the_fields)
 TEST(an_unknown_field_is_printable_and_short)
 {
 	CHECK_TEXT(faults_of(CAMERA "  \"a\\e b\": 1\n"),
-		"f.yaml:7: spec.\"a\\x1b b\": there is no such field; the fields here are runtime, period, deadline, cores, guarantee, threads, placement, reclaim, adapt");
+		"f.yaml:7: spec.\"a\\x1b b\": there is no such field; the fields here are runtime, period, deadline, cores, guarantee, threads, placement, cpus, reclaim, adapt");
 	CHECK_TEXT(faults_of(CAMERA "  \"\": 1\n"),
-		"f.yaml:7: spec.\"\": there is no such field; the fields here are runtime, period, deadline, cores, guarantee, threads, placement, reclaim, adapt");
+		"f.yaml:7: spec.\"\": there is no such field; the fields here are runtime, period, deadline, cores, guarantee, threads, placement, cpus, reclaim, adapt");
 	CHECK_TEXT(faults_of(CAMERA "  \303\244: 1\n"),
-		"f.yaml:7: spec.\"\\xc3\\xa4\": there is no such field; the fields here are runtime, period, deadline, cores, guarantee, threads, placement, reclaim, adapt");
+		"f.yaml:7: spec.\"\\xc3\\xa4\": there is no such field; the fields here are runtime, period, deadline, cores, guarantee, threads, placement, cpus, reclaim, adapt");
 	CHECK_TEXT(
 		faults_of(CAMERA
 			"  xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: 1\n"),
-		"f.yaml:7: spec.\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\": there is no such field; the fields here are runtime, period, deadline, cores, guarantee, threads, placement, reclaim, adapt");
+		"f.yaml:7: spec.\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\": there is no such field; the fields here are runtime, period, deadline, cores, guarantee, threads, placement, cpus, reclaim, adapt");
 }
 
 TEST(a_field_given_twice_is_told_with_the_first_line)
@@ -194,6 +194,12 @@ TEST(a_wrong_type_is_told_with_the_right_one)
 		"f.yaml:7: spec.placement: there is no value here; write auto, shared, exclusive, group or pinned, as in placement: auto");
 	CHECK_TEXT(faults_of(CAMERA "  placement: true\n"),
 		"f.yaml:7: spec.placement: \"true\" is a boolean; write auto, shared, exclusive, group or pinned, as in placement: auto");
+	CHECK_TEXT(faults_of(CAMERA "  cpus: 1\n"),
+		"f.yaml:7: spec.cpus: \"1\" is a number; write CPUs in quotes, as in cpus: \"2-3\"");
+	CHECK_TEXT(faults_of(CAMERA "  cpus: \"\"\n"),
+		"f.yaml:7: spec.cpus: no CPU is named; write CPUs in quotes, or leave it out");
+	CHECK_TEXT(faults_of(CAMERA "  cpus: 0,\n"),
+		"f.yaml:7: spec.cpus: \"0,\" is not a list of CPUs as in 0-3,8: it ends in a comma");
 	CHECK_TEXT(faults_of(CAMERA "  threads: main\n"),
 		"f.yaml:7: spec.threads: \"main\" is text; write a map, as in threads: {main: true}");
 	CHECK_TEXT(faults_of(CAMERA "  threads: [main]\n"),
@@ -479,7 +485,7 @@ TEST(tag_directives_are_refused_wherever_a_line_begins)
 TEST(a_quoted_merge_sign_is_only_an_unknown_field)
 {
 	CHECK_TEXT(faults_of(CAMERA "  \"<<\": 1\n"),
-		"f.yaml:7: spec.<<: there is no such field; the fields here are runtime, period, deadline, cores, guarantee, threads, placement, reclaim, adapt");
+		"f.yaml:7: spec.<<: there is no such field; the fields here are runtime, period, deadline, cores, guarantee, threads, placement, cpus, reclaim, adapt");
 }
 
 TEST(the_name_of_a_field_is_text)

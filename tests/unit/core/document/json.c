@@ -26,6 +26,10 @@ static char *to_text(const struct resv_request *r)
 #define CAMERA_JSON                                                          \
 	"{\"apiVersion\":\"rt.takt.dev/v1alpha1\",\"kind\":\"Reservation\"," \
 	"\"metadata\":{\"name\":\"camera\"},\"spec\":{\"runtime\":\"4ms\",\"period\":\"20ms\"}}"
+#define PINNED_JSON                                                                             \
+	"{\"apiVersion\":\"rt.takt.dev/v1alpha1\",\"kind\":\"Reservation\","                    \
+	"\"metadata\":{\"name\":\"camera\"},\"spec\":{\"runtime\":\"4ms\",\"period\":\"20ms\"," \
+	"\"cores\":2,\"placement\":\"pinned\",\"cpus\":\"1,3\"}}"
 #define FULL_JSON                                                                             \
 	"{\"apiVersion\":\"rt.takt.dev/v1alpha1\",\"kind\":\"Reservation\","                  \
 	"\"metadata\":{\"name\":\"camera\",\"labels\":{\"app\":\"\",\"pod\":\"p-1\"}},"       \
@@ -33,6 +37,15 @@ static char *to_text(const struct resv_request *r)
 	"\"cores\":256,\"guarantee\":\"soft\",\"threads\":{\"match\":[\"worker-*\",\"12\"]}," \
 	"\"placement\":\"group\",\"reclaim\":true,\"adapt\":{\"minRuntime\":\"1.024us\","     \
 	"\"maxRuntime\":\"2ms\",\"missRate\":\"0.0501%\"}}}"
+
+TEST(pinned_cpus_are_written_as_they_are_read)
+{
+	struct resv_request r = from_json(PINNED_JSON);
+	cleanup_free char *text = to_text(&r);
+
+	CHECK_TEXT(text, PINNED_JSON);
+	resv_request_fini(&r);
+}
 
 TEST(a_document_at_the_door_is_read)
 {

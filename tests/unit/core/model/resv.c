@@ -30,6 +30,21 @@ static const char *check(const struct resv_request *r)
 	return err.text;
 }
 
+TEST(only_pinned_servers_have_cpus_and_each_has_one)
+{
+	struct resv_request r = camera();
+
+	r.placement = PLACEMENT_PINNED;
+	cpus_add(&r.cpus, 3);
+	CHECK_TEXT(check(&r), "");
+	r.cores = 2;
+	CHECK(strstr(check(&r), "each of the 2 cores has a CPU of its own, and 1 are named"));
+	cpus_add(&r.cpus, 5);
+	CHECK_TEXT(check(&r), "");
+	r.placement = PLACEMENT_SHARED;
+	CHECK(strstr(check(&r), "placement: pinned"));
+}
+
 /* Every cell of the table; what is not listed here must be empty. */
 static const struct {
 	enum resv_state from;

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What can change without anybody telling taktd: the kernel's limit, deadline threads of other
+ * programs, CPUs that go offline or out of our cpuset. Looked at once a second while somebody
+ * watches; a look is two small files and two tries of the placeholders.
+ */
+#include "node/agent/agent.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "core/model/cpus.h"
+#include "node/agent/door.h"
+#include "node/kernel/topology.h"
+
+#define LOOK_MS 1000
+
+static int64_t read_sysctl(const char *name, int64_t otherwise)
+{
+	char path[128];
+	cleanup_file FILE *f = NULL;
+	int64_t value;
+
+	snprintf(path, sizeof(path), "/proc/sys/kernel/%s", name);
+	f = fopen(path, "re");
+	return f && fscanf(f, "%" SCNd64, &value) == 1 ? value : otherwise;
+}
+
+static int64_t limit_now(const struct agent *a)
+{
+	return read_sysctl("sched_rt_runtime_us", a->probe.rt_runtime_us);
+}
+
+static uint64_t share_ppm(int64_t runtime_us, int64_t period_us)
+{
+	if (runtime_us < 0 || period_us <= 0 || runtime_us > period_us)
+		return PPM_ONE_CPU;
+	return (uint64_t)runtime_us * PPM_ONE_CPU / (uint64_t)period_us;
+}
+
+void look_limits(const struct agent *a, uint64_t *ret_now_ppm, uint64_t *ret_first_ppm)
+{
+	*ret_now_ppm =
+		share_ppm(limit_now(a), read_sysctl("sched_rt_period_us", a->probe.rt_period_us));
+	*ret_first_ppm = share_ppm(a->probe.rt_runtime_us, a->probe.rt_period_us);
+}
+
+const char *look_limit_trouble(const struct agent *a)
+{
+	bool unlimited = limit_now(a) < 0;
+
+	if (unlimited == a->probe.unlimited)
+		return "";
+	return unlimited
+		       ? "sched_rt_runtime_us is -1 now and was not when taktd started: the kernel "
+			 "keeps nothing back for reservations any more"
+		       : "sched_rt_runtime_us was -1 when taktd started and is not now: nothing can be "
+			 "pinned any more";
+}
+
+static void add_pinned(const struct agent *a, struct cpu_info *topology, unsigned n)
+{
+	for (const struct promise *p = a->promises.first; p; p = p->next)
+		for (unsigned i = 0; p->placement == PLACEMENT_PINNED && i < p->n_admitted; i++)
+			for (unsigned at = 0; at < n; at++)
+				if ((int)topology[at].cpu == p->cpus[i])
+					topology[at].promised.q20 +=
+						promise_server_bandwidth(p).q20;
+}
+
+const struct cpu_info *look_topology(struct agent *a)
+{
+	unsigned n = cpus_count(&a->probe.root_domain);
+	struct cpus usable = topology_usable(&a->probe.root_domain);
+	struct dl_params own = agent_own(a);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct cpu_info *c = &a->topology[i];
+
+		c->usable = cpus_contains(&usable, c->cpu);
+		c->own.q20 = i == 0 && a->probe.unlimited ? dl_bandwidth(&own).q20 : 0;
+		c->promised = c->own;
+	}
+	add_pinned(a, a->topology, n);
+	return a->topology;
+}
+
+/* Zeroed before it is filled: compared as bytes. */
+struct sight {
+	uint64_t ceiling_q20, foreign_q20;
+	int64_t limit, period;
+	struct cpus usable;
+	uint64_t more_granted, held, events;
+};
+
+static void see(struct agent *a, struct sight *s)
+{
+	*s = (struct sight){ 0 };
+	room_refresh(a);
+	s->ceiling_q20 = ceiling_limit(a).q20;
+	s->foreign_q20 = a->foreign.sum.q20;
+	s->limit = limit_now(a);
+	s->period = read_sysctl("sched_rt_period_us", a->probe.rt_period_us);
+	s->usable = topology_usable(&a->probe.root_domain);
+	s->more_granted = a->ceiling.granted.q20 > a->ceiling.most.q20;
+	s->held = a->probe.unlimited || holder_held(a->holder).q20 >= a->holder_wish.q20;
+	s->events = !a->events_why[0];
+}
+
+void look_now(struct agent *a)
+{
+	static struct sight last;
+	static bool have_last;
+	struct sight now;
+	struct change c = { agent_now_ms(), "", change_name(CHANGE_MACHINE),
+		"what this machine can promise has changed: see `takt doctor`" };
+
+	see(a, &now);
+	if (have_last && memcmp(&now, &last, sizeof(now)) != 0)
+		door_publish(a->door, &c);
+	last = now;
+	have_last = true;
+}
+
+static void on_look(uv_timer_t *timer)
+{
+	struct agent *a = container_of(timer, struct agent, look);
+
+	if (!door_is_watched(a->door)) {
+		uv_timer_stop(timer);
+		return;
+	}
+	pace_check(a);
+	look_now(a);
+}
+
+void look_start(struct agent *a)
+{
+	if (!uv_is_active((uv_handle_t *)&a->look))
+		uv_timer_start(&a->look, on_look, LOOK_MS, LOOK_MS);
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""takt-dra's command line, as far as it gets without a cluster: options.py TAKT-DRA."""
+
+import os
+import subprocess
+import sys
+import unittest
+
+import tap
+
+PROGRAM = sys.argv.pop(1)
+
+
+def run(*words):
+    env = {k: v for k, v in os.environ.items() if k != "NODE_NAME"}
+    done = subprocess.run([PROGRAM, *words], env=env, capture_output=True, text=True, timeout=20)
+    return done.returncode, done.stdout, done.stderr
+
+
+class Options(unittest.TestCase):
+    def test_a_share_that_is_none_is_refused_with_an_example(self):
+        for wrong in ("2", "0", "-1", "nan", "x", "0.3x", "", "1.0001"):
+            status, _, err = run("--node", "a", "--max-task-utilisation", wrong)
+            self.assertEqual(status, 64, wrong)
+            self.assertIn(f"--max-task-utilisation {wrong}: write a share", err)
+
+    def test_a_share_that_is_one_is_taken(self):
+        for right in ("1", "0.3", "1e-3"):
+            status, _, err = run(
+                *("--node", "a", "--max-task-utilisation", right),
+                *("--kubeconfig", "/nonexistent/kubeconfig"),
+            )
+            self.assertEqual(status, 70, err)
+            self.assertIn("/nonexistent/kubeconfig", err)
+
+    def test_without_the_nodes_name_it_says_so(self):
+        status, _, err = run()
+        self.assertEqual(status, 64)
+        self.assertIn("--node", err)
+
+    def test_help_names_every_option(self):
+        status, out, _ = run("--help")
+        self.assertEqual(status, 0)
+        for option in ("node", "kubeconfig", "socket", "kubelet-dir", "max-task-utilisation"):
+            self.assertIn(f"--{option} ", out)
+
+
+if __name__ == "__main__":
+    tap.main()
