@@ -212,6 +212,13 @@ class Policies(Case):
         self.assertEqual(bandwidths(made), {"one": 100000, "two": 600000, "three": 900000})
 
     @test
+    def of_several_devices_each_gives_one_core_its_part(self):
+        spec = {"runtime": "2ms", "period": "10ms", "cores": 2}
+        one = claim("a", [request(count=2)], [config(spec)])
+        self.assertEqual(bandwidths(self.taken(one)), {"rt": 200000})
+        self.assertEqual(bandwidths(self.taken(simple("a", spec))), {"rt": 400000})
+
+    @test
     def a_refusal_names_the_request(self):
         requests = [request("one"), request("two")]
         configs = [config(GOOD, ["one"]), config({"runtime": "4ms"}, ["two"])]

@@ -105,11 +105,11 @@ int(string({{ . }}).find('^[0-9]+')
         .filter(f, f in m.spec && {{ include "takt.cel" (list "isDuration" "m.spec[f]") }})
         .transformMapEntry(i, f, {f: {{ include "takt.cel" (list "ns" "m.spec[f]") }}}))})
 # With the bandwidth that they need: runtime / period in millionths of a CPU, rounded up, times the
-# cores; 0 where that cannot be computed, which claims.rt.takt.dev refuses with the reason.
+# cores; but of several devices (count), which are CPUs, each gives one core its part. 0 where that cannot be computed, which claims.rt.takt.dev refuses with the reason.
 - name: counted
   expression: |-
     variables.timed.map(m, {'path': m.path, 'name': m.name, 'body': m.body, 'given': m.given,
       'needed': dyn('runtime' in m.ns && 'period' in m.ns && m.ns.runtime >= 1024 && m.ns.period >= 100000
           && m.ns.runtime <= m.ns.period && m.cores >= 1 && m.cores <= 256
-        ? m.cores * ((m.ns.runtime * 1000000 + m.ns.period - 1) / m.ns.period) : 0)})
+        ? (has(m.body.count) && m.body.count > 1 ? 1 : m.cores) * ((m.ns.runtime * 1000000 + m.ns.period - 1) / m.ns.period) : 0)})
 {{- end }}
