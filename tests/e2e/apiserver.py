@@ -95,7 +95,7 @@ class ApiServer:
             "--authorization-mode=Node,RBAC",
         )
         wait_until("the API server answers", self._works, START_SECONDS)
-        wait_until("the namespace is made", lambda: self.answers("get", "ns", "default"), 60)
+        wait_until("the namespace is made", lambda: self.answered("get", "ns", "default"), 60)
 
     def _works(self):
         for process in self.running:
@@ -135,11 +135,13 @@ class ApiServer:
             raise Kubectl(done.stderr.strip() or f"kubectl ended with {done.returncode}")
         return done.stdout
 
-    def answers(self, *words):
+    def answered(self, *words):
+        """Whether kubectl ends without an error."""
         try:
-            return bool(self.kubectl(*words))
+            self.kubectl(*words)
         except Kubectl:
             return False
+        return True
 
     def apply(self, thing):
         """A YAML text, or an object as a dictionary; the objects as they are then."""

@@ -335,6 +335,38 @@ class Policies(Case):
         write(slice_of("a", "node1"), node, verb="delete")
         self.api.kubectl("delete", "resourceslice", "b")
 
+    @test
+    def takt_dra_may_do_what_it_needs_and_nothing_else(self):
+        def may(*words):
+            who = f"--as=system:serviceaccount:{NAMESPACE}:takt-dra"
+            answer = ["auth", "can-i", *words, who, "--quiet", "--all-namespaces"]
+            return self.api.answered(*answer)
+
+        for words in (
+            ("get", "resourceclaims.resource.k8s.io"),
+            ("patch", "resourceclaims.resource.k8s.io", "--subresource=status"),
+            ("watch", "resourceslices.resource.k8s.io"),
+            ("patch", "resourceslices.resource.k8s.io"),
+            ("get", "nodes"),
+            ("create", "events.events.k8s.io"),
+        ):
+            with self.subTest(words):
+                self.assertTrue(may(*words))
+        for words in (
+            ("list", "resourceclaims.resource.k8s.io"),
+            ("patch", "resourceclaims.resource.k8s.io"),
+            ("delete", "resourceclaims.resource.k8s.io"),
+            ("patch", "resourceclaims.resource.k8s.io", "--subresource=binding"),
+            ("list", "nodes"),
+            ("patch", "nodes"),
+            ("get", "pods"),
+            ("get", "secrets"),
+            ("get", "configmaps"),
+            ("create", "pods"),
+        ):
+            with self.subTest(words):
+                self.assertFalse(may(*words))
+
 
 def with_nonsense():
     return {**GOOD, "nonsense": 1}
