@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import chart
+from agent import build_folder
 from chart import NAMESPACE
 from cluster import wait_until
-from e2e import NODE, test
-from harness import MS
+from e2e import NODE, Case, root, test
+from harness import MS, podman
 from installed import DRIVER, Installed, TaktNode
 from processes import start_time
 
@@ -24,6 +25,31 @@ def events_without_net_admin():
     ask = f"import sys; sys.path[:0] = {sys.path}; import harness; sys.exit(harness.connector())"
     words = ["setpriv", "--bounding-set", "-net_admin", "--", sys.executable, "-c", ask]
     return subprocess.run(words, capture_output=True).returncode == 0
+
+
+class Image(Case):
+    needs = (root, podman)
+
+    def run_in(self, image, *command):
+        limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+        words = ["podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "run", "--rm"]
+        words += ["--network", "none", "--read-only", "--cap-drop", "all", *limits]
+        done = subprocess.run([*words, image, *command], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    @test
+    def podman_takes_it_too_and_every_program_in_it_starts(self):
+        name, tar = f"localhost/takt-test-{os.getpid()}:1", Path(self.folder(), "takt.tar")
+        build = [chart.ROOT / "tools" / "build-image", "--build", build_folder(), "--name", name]
+        subprocess.run([*build, tar], check=True, capture_output=True)
+        self.assertLess(tar.stat().st_size, 20 << 20)
+        self.addCleanup(subprocess.run, ["podman", "rmi", name], capture_output=True)
+        subprocess.run(["podman", "load", "--input", tar], check=True, capture_output=True)
+        for program in ("sbin/taktd", "sbin/takt-dra", "bin/takt", "libexec/takt/takt-hook"):
+            with self.subTest(program):
+                shown = self.run_in(name, f"/usr/{program}", "--version")
+                self.assertTrue(shown.startswith(Path(program).name), shown)
 
 
 class Use(Installed):
