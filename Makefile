@@ -3,7 +3,7 @@
 BUILD ?= build
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo check bench bench-node e2e fuzz install clean packages
+.PHONY: help demo check bench bench-node e2e fuzz image install clean packages
 
 help:
 	@echo 'make demo      install what is missing, build, and show what a reservation does'
@@ -12,6 +12,7 @@ help:
 	@echo 'make bench-node  measure claims on a real Kubernetes node (as root)'
 	@echo 'make e2e       build a real Kubernetes node (once), and run claims on it'
 	@echo 'make fuzz      run every fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
+	@echo 'make image     build the container image that the Helm chart runs'
 	@echo 'make install   build and install (DESTDIR is honoured)'
 	@echo 'make clean     remove the build folders'
 
@@ -44,6 +45,10 @@ bench-node: packages
 fuzz:
 	@tools/install-packages develop
 	@BUILD=$(BUILD)-fuzz tests/fuzz/run $(FUZZ_SECONDS)
+
+image: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+	@tools/build-image --build $(BUILD)
 
 install: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)

@@ -21,11 +21,15 @@ class NodeCase(Case):
 
     def setUp(self):
         # Before the case looks at the machine: what the cluster adds is not the test's.
-        if type(self).cluster is None and not (root() or built()):
+        if type(self).cluster is None and not any(probe() for probe in self.needs):
             type(self).cluster = Cluster(type(self)).start()
+            self.prepare_cluster()
         super().setUp()
         self.addCleanup(self._show_cluster)
         self.addCleanup(self._no_cdi_file_since, self.cdi_files())
+
+    def prepare_cluster(self):
+        """For a class whose tests share more than the bare cluster."""
 
     def cdi_files(self):
         """The node's CDI files, as the host finds them."""

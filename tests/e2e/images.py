@@ -2,6 +2,7 @@
 """Container images made by hand, without a registry: an OCI layout in a tar file, from a few files.
 Used by cluster.py and by tests that bring a program of their own."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -41,7 +42,7 @@ def _layer(files, links):
     return made.getvalue()
 
 
-def write_image(path, name, files, links=None, command=(), env=()):
+def write_image(path, name, files, links=None, command=(), env=(), compress=False):
     """Writes the image `name` (with tag) as a tar that `ctr images import` and `podman load` read;
     the same content always gives the same bytes."""
     machine = {"architecture": MACHINES[platform.machine()], "os": "linux"}
@@ -54,11 +55,14 @@ def write_image(path, name, files, links=None, command=(), env=()):
         media = f"application/vnd.oci.image.{kind}"
         return {"mediaType": media, "digest": f"sha256:{digest}", "size": len(content)}
 
-    packed = blob("layer.v1.tar", layer)
+    if compress:
+        packed = blob("layer.v1.tar+gzip", gzip.compress(layer, mtime=0))
+    else:
+        packed = blob("layer.v1.tar", layer)
     config = {
         **machine,
         "config": {"Cmd": list(command), "Env": ["PATH=/bin:/usr/bin", *env]},
-        "rootfs": {"type": "layers", "diff_ids": [packed["digest"]]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }
     manifest = {
         "schemaVersion": 2,

@@ -275,6 +275,7 @@ class Ends(Containers):
         self.expect_state("held")
         following.container.end()
         self.agent.call("Release", name=self.name)
+        self.assertEqual(list(self.agent.run_dir.iterdir()), [])
         rest.expect(before)
 
     @test

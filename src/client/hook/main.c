@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * takt-hook: the createRuntime hook of Takt's CDI specs. It tells the agent which process holds
- * the reservation; unless the agent says yes it fails, and so the container does not start.
+ * the reservation; unless the agent says yes it fails, and so the container does not start. Where the
+ * agent itself runs in a container, it also puts itself on the host and takes itself away.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "base/text.h"
 #include "client/hook/call.h"
+#include "client/hook/place.h"
 
 #define TIMEOUT_DEFAULT_NS (5 * NSEC_PER_SEC)
 #define TIMEOUT_MAX_NS (3600 * NSEC_PER_SEC)
@@ -17,18 +19,26 @@
 struct options {
 	const char *socket;
 	const char *reservation;
+	const char *path;
+	const char *cdi_dir;
 	nsec_t timeout_ns;
 };
 
 static const char help[] =
 	"Usage: takt-hook bind --socket PATH --reservation NAME [--timeout TIME] < STATE\n"
+	"       takt-hook install --path PATH\n"
+	"       takt-hook remove --path PATH --cdi-dir DIR\n"
 	"\n"
 	"Called by a container runtime as the createRuntime hook of a Takt CDI device: binds the\n"
 	"container to the reservation, or fails, so that the container does not start.\n"
+	"install copies this program to where runtimes find it; remove takes it away, unless a\n"
+	"reservation is left whose CDI file names it.\n"
 	"\n"
 	"  --socket PATH       the control socket of taktd\n"
 	"  --reservation NAME  the reservation\n"
 	"  --timeout TIME      how long to wait for taktd; default 5s\n"
+	"  --path PATH         where the program is put\n"
+	"  --cdi-dir DIR       the folder of the CDI files\n"
 	"  --help              show this\n"
 	"  --version           show the version\n"
 	"\n"
@@ -73,15 +83,49 @@ static int bind_container(const struct options *o)
 	return e == HOOK_OK ? HOOK_OK : fail(e, o->reservation, &err);
 }
 
-static int bind_main(int argc, char **argv, struct options *o)
+static int bind_main(const struct options *o)
 {
-	if (optind + 1 != argc || strcmp(argv[optind], "bind") != 0)
-		return wrong_usage(o->reservation, "say what to do: takt-hook bind");
 	if (!o->reservation || !o->reservation[0])
 		return wrong_usage(NULL, "name the reservation: --reservation NAME");
 	if (!o->socket || !o->socket[0])
 		return wrong_usage(o->reservation, "name the socket of taktd: --socket PATH");
 	return bind_container(o);
+}
+
+static int install_main(const struct options *o)
+{
+	struct err err = ERR_NULL;
+
+	if (!o->path)
+		return wrong_usage(NULL, "say where to: --path PATH");
+	return place_install(o->path, &err) < 0 ? fail(HOOK_FAILED, NULL, &err) : HOOK_OK;
+}
+
+static int remove_main(const struct options *o)
+{
+	struct err err = ERR_NULL;
+	bool kept = false;
+
+	if (!o->path || !o->cdi_dir)
+		return wrong_usage(NULL, "say which, and where CDI files are: --path, --cdi-dir");
+	if (place_remove(o->path, o->cdi_dir, &kept, &err) < 0)
+		return fail(HOOK_FAILED, NULL, &err);
+	if (kept)
+		fprintf(stderr, "takt: %s stays: CDI files in %s name it\n", o->path, o->cdi_dir);
+	return HOOK_OK;
+}
+
+static int run_verb(int argc, char **argv, const struct options *o)
+{
+	const char *verb = optind + 1 == argc ? argv[optind] : "";
+
+	if (strcmp(verb, "bind") == 0)
+		return bind_main(o);
+	if (strcmp(verb, "install") == 0)
+		return install_main(o);
+	if (strcmp(verb, "remove") == 0)
+		return remove_main(o);
+	return wrong_usage(o->reservation, "say what to do: takt-hook bind");
 }
 
 static int timeout_parse(const char *text, nsec_t *ret_ns)
@@ -101,6 +145,8 @@ int main(int argc, char **argv)
 		{ "socket", required_argument, NULL, 's' },
 		{ "reservation", required_argument, NULL, 'r' },
 		{ "timeout", required_argument, NULL, 't' },
+		{ "path", required_argument, NULL, 'p' },
+		{ "cdi-dir", required_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ 0 },
@@ -114,6 +160,10 @@ int main(int argc, char **argv)
 			o.socket = optarg;
 		else if (c == 'r')
 			o.reservation = optarg;
+		else if (c == 'p')
+			o.path = optarg;
+		else if (c == 'd')
+			o.cdi_dir = optarg;
 		else if (c == 't')
 			r = timeout_parse(optarg, &o.timeout_ns);
 		else if (c == 'h')
@@ -123,5 +173,5 @@ int main(int argc, char **argv)
 		else
 			r = wrong_usage(NULL, "unknown option, or one without its value");
 	}
-	return r == HOOK_OK ? bind_main(argc, argv, &o) : r;
+	return r == HOOK_OK ? run_verb(argc, argv, &o) : r;
 }

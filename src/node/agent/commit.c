@@ -72,18 +72,27 @@ static int work_reserve(struct commit *c, const struct change *row)
 	return r;
 }
 
+/* libuv does not unlink what it bound by way of a folder that is closed (door.c, bind_in). */
+static void remove_own(const struct config *config, const char *name)
+{
+	char own_dir[CONFIG_PATH_MAX], path[CONFIG_PATH_MAX + 16];
+
+	config_own_dir(config, name, own_dir);
+	snprintf(path, sizeof(path), "%s/takt.sock", own_dir);
+	unlink(path);
+	rmdir(own_dir);
+}
+
 static int work_release(struct commit *c, const struct change *row)
 {
 	struct agent *a = c->agent;
-	char own_dir[CONFIG_PATH_MAX];
 	struct err err = ERR_NULL;
 	int r = store_release(a->store, c->name, row, &c->err);
 
 	fault_point("commit.release.stored");
 	if (r < 0 && r != -ENOENT)
 		return r;
-	config_own_dir(&a->config, c->name, own_dir);
-	rmdir(own_dir);
+	remove_own(&a->config, c->name);
 	/* It is released whether or not its file can go: the hook of that one refuses. */
 	if (cdi_spec_remove(a->config.cdi_dir, a->config.socket, c->name, &err) < 0)
 		agent_log("%s: released, but its CDI file is left until taktd starts anew: %s",

@@ -44,12 +44,23 @@ struct run {
 };
 
 static char folder[64], socket_path[96];
+static const char *program; /* which is started; NULL: the built one */
 static uid_t user; /* whom the hook runs as; 0: as this program does */
 
 static void folder_remove(void)
 {
 	unlink(socket_path);
 	rmdir(folder);
+}
+
+static void folder_make(void)
+{
+	if (folder[0])
+		return;
+	strcpy(folder, "/tmp/takt-hook-XXXXXX");
+	CHECK(mkdtemp(folder));
+	snprintf(socket_path, sizeof(socket_path), "%s/takt.sock", folder);
+	atexit(folder_remove);
 }
 
 static void serve_reply(struct server *s, int fd)
@@ -115,12 +126,7 @@ static void server_start(struct server *s)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
-	if (!folder[0]) {
-		strcpy(folder, "/tmp/takt-hook-XXXXXX");
-		CHECK(mkdtemp(folder));
-		snprintf(socket_path, sizeof(socket_path), "%s/takt.sock", folder);
-		atexit(folder_remove);
-	}
+	folder_make();
 	unlink(socket_path);
 	strcpy(addr.sun_path, socket_path);
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -144,8 +150,8 @@ static void server_stop(struct server *s)
 /* In the child; `user` may not be able to find the program by its path. */
 static void exec_hook(int input, int output, const char *const *args)
 {
-	const char *program = getenv("TAKT_HOOK") ?: "src/client/hook/takt-hook";
-	int fd = open(program, O_RDONLY | O_CLOEXEC);
+	const char *built = getenv("TAKT_HOOK") ?: "src/client/hook/takt-hook";
+	int fd = open(program ?: built, O_RDONLY | O_CLOEXEC);
 
 	dup2(input, 0);
 	dup2(output, 2);
@@ -441,6 +447,9 @@ TEST(wrong_usage_is_said_and_asks_nobody)
 		{ "takt-hook", "bind", "--timeout", "9999s", NULL },
 		{ "takt-hook", "--what", NULL },
 		{ "takt-hook", "bind", "--socket", NULL },
+		{ "takt-hook", "install", NULL },
+		{ "takt-hook", "remove", "--path", "/h", NULL },
+		{ "takt-hook", "remove", "--cdi-dir", "/cdi", NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -473,4 +482,82 @@ TEST(help_and_version_need_nothing)
 	CHECK_TEXT(run.said, "");
 	run = run_args(version, "", 0);
 	CHECK_EQ(run.status, 0);
+}
+
+/* In the folder of the test: bin/takt-hook, and cdi as the folder of CDI files. */
+struct placed {
+	char bin[96], path[112], cdi[96], file[160];
+};
+
+static struct placed place(void)
+{
+	struct placed p;
+
+	folder_make();
+	snprintf(p.bin, sizeof(p.bin), "%s/bin", folder);
+	snprintf(p.path, sizeof(p.path), "%s/takt-hook", p.bin);
+	snprintf(p.cdi, sizeof(p.cdi), "%s/cdi", folder);
+	snprintf(p.file, sizeof(p.file), "%s/rt.takt.dev-reservation_a.json", p.cdi);
+	CHECK(mkdir(p.cdi, 0755) == 0);
+	return p;
+}
+
+static struct run install(const struct placed *p)
+{
+	const char *const args[] = { "takt-hook", "install", "--path", p->path, NULL };
+
+	return run_args(args, "", 0);
+}
+
+static struct run take_away(const struct placed *p)
+{
+	const char *const args[] = { "takt-hook", "remove", "--path", p->path, "--cdi-dir", p->cdi,
+		NULL };
+
+	return run_args(args, "", 0);
+}
+
+TEST(it_puts_itself_where_it_is_told_also_over_what_runs_there)
+{
+	struct placed p = place();
+	struct stat st;
+
+	CHECK_EQ(install(&p).status, 0);
+	CHECK(stat(p.path, &st) == 0 && (st.st_mode & 07777) == 0755);
+	CHECK_EQ(install(&p).status, 0);
+	program = p.path;
+	CHECK_EQ(install(&p).status, 0);
+	program = NULL;
+	CHECK_EQ(take_away(&p).status, 0);
+	CHECK(access(p.bin, F_OK) < 0 && errno == ENOENT);
+	CHECK(rmdir(p.cdi) == 0);
+}
+
+TEST(it_stays_while_a_cdi_file_names_it)
+{
+	struct placed p = place();
+	struct run run;
+
+	CHECK_EQ(install(&p).status, 0);
+	close(open(p.file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	run = take_away(&p);
+	check_sentence(&run, 0, "stays");
+	CHECK(access(p.path, X_OK) == 0);
+	CHECK(unlink(p.file) == 0 && rmdir(p.cdi) == 0);
+	CHECK_EQ(take_away(&p).status, 0);
+	/* Nothing there is nothing to do. */
+	CHECK_EQ(take_away(&p).status, 0);
+	CHECK(access(p.bin, F_OK) < 0);
+}
+
+TEST(a_place_that_cannot_be_is_said)
+{
+	const char *const relative[] = { "takt-hook", "install", "--path", "bin/takt-hook", NULL };
+	const char *const missing[] = { "takt-hook", "install", "--path", "/not/there/takt-hook",
+		NULL };
+	struct run run = run_args(relative, "", 0);
+
+	check_sentence(&run, 70, "not the absolute path");
+	run = run_args(missing, "", 0);
+	check_sentence(&run, 70, "/not/there");
 }

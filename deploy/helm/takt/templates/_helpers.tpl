@@ -1,0 +1,20 @@
+{{/* SPDX-License-Identifier: Apache-2.0 */}}
+{{- define "takt.selector" -}}
+app.kubernetes.io/name: takt
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "takt.labels" -}}
+{{ include "takt.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "takt.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/* Names of what is not in a namespace carry it, so that two releases never share one. */}}
+{{- define "takt.clusterName" -}}
+takt-dra.{{ .Release.Namespace }}
+{{- end }}

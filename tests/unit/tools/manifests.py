@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies in deploy/ fits together: the manifests are the chart's, its versions are ours, and the schema
+knows exactly the values that there are. Without helm the first is skipped."""
+
+import json
+import re
+import subprocess
+import unittest
+from pathlib import Path
+
+import tap
+
+ROOT = Path(__file__).resolve().parents[3]
+CHART = ROOT / "deploy" / "helm" / "takt"
+NO_HELM = 69
+
+
+def keys_of_values():
+    """Path of each map and value of values.yaml, by its indentation."""
+    found, above = set(), []
+    for line in (CHART / "values.yaml").read_text().splitlines():
+        match = re.match(r"( *)([A-Za-z]+):", line)
+        if match:
+            above = [*above[: len(match[1]) // 2], match[2]]
+            found.add(".".join(above))
+    return found
+
+
+def keys_of_schema(schema, prefix=""):
+    for key, value in schema.get("properties", {}).items():
+        yield prefix + key
+        yield from keys_of_schema(value, f"{prefix}{key}.")
+
+
+class Deploy(unittest.TestCase):
+    def test_the_manifests_are_those_of_the_chart(self):
+        command = [ROOT / "tools" / "render-manifests", "--check"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode == NO_HELM:
+            self.skipTest(done.stderr.strip())
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_the_chart_has_the_version_of_the_programs(self):
+        version = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text())[1]
+        chart = (CHART / "Chart.yaml").read_text()
+        self.assertIn(f"\nversion: {version}\n", chart)
+        self.assertIn(f"\nappVersion: {version}\n", chart)
+
+    def test_the_schema_knows_the_values_that_there_are_and_no_others(self):
+        schema = json.loads((CHART / "values.schema.json").read_text())
+        known = set(keys_of_schema(schema)) - {"global"}  # Helm's own
+        # What Kubernetes itself reads is one value.
+        given = {k for k in keys_of_values() if not re.match(r"nodeSelector\.|.*\.resources\.", k)}
+        self.assertEqual(given, known)
+
+
+if __name__ == "__main__":
+    tap.main()
