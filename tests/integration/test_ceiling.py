@@ -4,6 +4,7 @@ wrongly."""
 
 import contextlib
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -82,6 +83,18 @@ def new_cpuset():
         group.rmdir()
 
 
+def second_thread_spins(say):
+    """Nobody has to wait for it when it ends, so that taktd comes too late to shrink it."""
+
+    def burn():
+        say(threading.get_native_id())
+        while True:
+            pass
+
+    threading.Thread(target=burn).start()
+    time.sleep(1000)
+
+
 class AllIsTaken(Case):
     needs = (root, deadline, kernel_admission, connector, agent)
 
@@ -141,6 +154,33 @@ class Watched(Case):
 
     def expect_change(self, changes):
         self.assertEqual(next(c for c in changes if c["what"] == "machine")["name"], "")
+
+
+class JustEnded(Case):
+    needs = (root, deadline, kernel_admission, connector, agent)
+
+    @test
+    def what_a_program_had_that_was_killed_is_free_for_the_next(self):
+        """The kernel counts a dead thread until its 0-lag time, here up to a second later; until
+        then neither yes nor no would be right."""
+        taktd = Agent(self).start()
+        node = taktd.call("Node")
+        free = node["cpus"] * node["ceilingPpmPerCpu"] - node["promisedPpm"] - node["foreignPpm"]
+        rest = (free - 310_000) // 2000
+        for name in "rest-1", "rest-2":
+            taktd.reserve(name, f"{rest}us", "1000us", guarantee="soft")
+        for number in range(5):
+            taktd.reserve(f"run-{number}", "300ms", "1s", guarantee="soft")
+            program = Child(self, second_thread_spins)
+            taktd.call("Attach", name=f"run-{number}", tids=[program.hear()])
+            time.sleep(0.2)  # most of its budget in little of its period
+            program.end()
+            wait_for("its end is seen", lambda n=number: self.is_held(taktd, f"run-{n}"))
+            taktd.call("Release", name=f"run-{number}")
+        self.assertEqual(check_of(taktd, "ceiling")["status"], "ok")
+
+    def is_held(self, taktd, name):
+        return taktd.reservations()[name]["state"] == "held"
 
 
 class Miscounted(Case):

@@ -40,6 +40,8 @@ struct ceiling {
 	bw_t most; /* the most that was granted in the first seconds: more would be its mistake */
 	bool settling; /* these seconds */
 	uv_timer_t settled;
+	uint64_t
+		ending_until_ns; /* uv_hrtime(): what threads of ours had may be taken until then */
 };
 
 struct agent {
@@ -69,7 +71,7 @@ struct agent {
 	uv_timer_t retry; /* runs only while something could not be done */
 	unsigned retry_ms;
 	uv_timer_t look; /* runs only while somebody watches */
-	struct door_call *later; /* Binds that wait for another one to be written down */
+	struct door_call *later; /* later.c: asked again in a moment */
 	uv_timer_t later_timer;
 	uv_timer_t flagged; /* runs only while a promise has `flagged` threads */
 
@@ -150,6 +152,13 @@ void ceiling_look(struct agent *a);
 /* What may be promised of it. */
 bw_t ceiling_limit(const struct agent *a);
 void ceiling_fini(struct agent *a);
+/*
+ * A thread of ours has left SCHED_DEADLINE or ended, and could not be shrunk: the kernel counts its
+ * bandwidth until its 0-lag time, within its period. Until then a lower sum is no news.
+ */
+void ceiling_note_ending(struct agent *a, nsec_t period_ns);
+/* How long that may be, rounded up; 0: there is none. */
+uint64_t ceiling_ending_ms(const struct agent *a);
 
 /* intake.c: releases a transient promise that nobody owns or holds; else does nothing. */
 void intake_expire(struct agent *a, struct promise *p);
@@ -186,8 +195,14 @@ int recover(struct agent *a, struct err *err);
 /* doctor.c: at most `max` lines; strings live until the next call. */
 size_t doctor_checks(struct agent *a, struct check *ret, size_t max);
 
-/* calls.c: what the door's methods do. */
 struct door_call;
+
+/* later.c: the call is dispatched again after that time, unless who asked has gone. */
+void later_ask(struct agent *a, struct door_call *call, uint64_t ms);
+/* They get an error. */
+void later_stop(struct agent *a);
+
+/* calls.c: what the door's methods do. */
 void calls_dispatch(struct agent *a, struct door_call *call);
 /* What can be told of it now; the threads' array is the caller's, of at least cores entries. */
 struct resv_info calls_info(

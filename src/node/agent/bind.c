@@ -16,7 +16,8 @@
 #include "node/kernel/sched.h"
 #include "node/monitor/proc.h"
 
-#define LATER_MS 1 /* about what a row takes to be written */
+/* Containers that share a reservation start at the same time: they wait for each other's row. */
+#define SHARED_MS 1
 
 void bind_check_running(struct binding *b)
 {
@@ -211,40 +212,6 @@ static bool is_free(const struct promise *p)
 	       (p->shareable && !promise_by_attach(p) && p->placement != PLACEMENT_GROUP);
 }
 
-/* Containers that share a reservation start at the same time: they wait for each other. */
-static void on_later(uv_timer_t *timer)
-{
-	struct agent *a = container_of(timer, struct agent, later_timer);
-	struct door_call *call = TAKE(a->later), *next;
-
-	for (; call; call = next) {
-		next = call->next;
-		call->next = NULL;
-		call_bind(a, call);
-	}
-}
-
-static void bind_later(struct agent *a, struct door_call *call)
-{
-	struct door_call **at = &a->later;
-
-	while (*at)
-		at = &(*at)->next;
-	*at = call;
-	if (!uv_is_active((uv_handle_t *)&a->later_timer))
-		uv_timer_start(&a->later_timer, on_later, LATER_MS, 0);
-}
-
-void bind_stop(struct agent *a)
-{
-	struct door_call *call = TAKE(a->later), *next;
-
-	for (; call; call = next) {
-		next = call->next;
-		door_error(call, API_FAILED, NULL, "taktd is ending: ask again");
-	}
-}
-
 static void renamed(struct agent *a, struct commit *c, int r)
 {
 	struct promise *p = promises_find(&a->promises, c->name);
@@ -323,7 +290,7 @@ void call_bind(struct agent *a, struct door_call *call)
 		return;
 	}
 	if (p->shareable && !p->settled && p->state != RESV_DRAINING) {
-		bind_later(a, call);
+		later_ask(a, call, SHARED_MS);
 		return;
 	}
 	if (!is_free(p)) {

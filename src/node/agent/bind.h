@@ -30,9 +30,6 @@ void bind_undo(struct agent *a, struct promise *p, struct binding *b);
 /* The binding is not there any more; with the last one go the own socket and the state. */
 void bind_end(struct agent *a, struct promise *p, struct binding *b);
 
-/* Refuses those that wait: taktd is ending. */
-void bind_stop(struct agent *a);
-
 /* Answers that something else has it. */
 void bind_refuse_held(struct door_call *call, const struct promise *p);
 

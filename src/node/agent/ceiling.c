@@ -160,10 +160,25 @@ void ceiling_find(struct agent *a)
 	c->most = c->granted;
 }
 
+void ceiling_note_ending(struct agent *a, nsec_t period_ns)
+{
+	uint64_t until = uv_hrtime() + period_ns;
+
+	if (until > a->ceiling.ending_until_ns)
+		a->ceiling.ending_until_ns = until;
+}
+
+uint64_t ceiling_ending_ms(const struct agent *a)
+{
+	uint64_t now = uv_hrtime(), until = a->ceiling.ending_until_ns;
+
+	return now < until ? (until - now) / NSEC_PER_MSEC + 1 : 0;
+}
+
 void ceiling_look(struct agent *a)
 {
 	struct ceiling *c = &a->ceiling;
-	uint64_t ours;
+	uint64_t ours, granted;
 
 	if (a->probe.unlimited)
 		return;
@@ -172,7 +187,9 @@ void ceiling_look(struct agent *a)
 		return;
 	count_foreign(a, scan_foreign(a));
 	ours = running_q20(a) + a->foreign.sum.q20;
-	c->granted.q20 = holder_limit(a->holder).q20 + ours;
+	granted = holder_limit(a->holder).q20 + ours;
+	if (granted > c->granted.q20 || !ceiling_ending_ms(a))
+		c->granted.q20 = granted;
 	/* A limit that was lifted grants everything, and none of it is to be promised. */
 	if (c->settling && c->granted.q20 > c->most.q20 && !look_limit_trouble(a)[0])
 		c->most = c->granted;

@@ -25,7 +25,9 @@ struct door_call {
 	char own[RESV_NAME_MAX + 1]; /* came by this reservation's own socket; "": the main one */
 	pid_t pid; /* who connected, SO_PEERCRED */
 	bool watching; /* never answered: it goes with its peer */
-	struct door_call *next; /* among the watchers */
+	struct door_call *next; /* among the watchers, or those of later.c */
+	unsigned times_later; /* how often it was put off */
+	uint64_t due_ms; /* uv_now(): when it is asked again */
 };
 
 /* The main socket: the one that systemd handed over, or made here. -EADDRINUSE: taktd runs. */

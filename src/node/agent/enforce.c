@@ -161,8 +161,11 @@ static int turn_on(struct agent *a, struct promise *p, struct promise_thread *t)
 		fault_point("thread.room");
 		r = k->ops->thread_on(k, &kt);
 	}
-	if (r == 0)
+	if (r == 0) {
 		r = undo_on_dead(k, t);
+		if (r < 0)
+			ceiling_note_ending(a, p->request.dl.period_ns);
+	}
 	fault_point("thread.is-on");
 	t->on = r == 0;
 	return r;
@@ -219,6 +222,8 @@ void enforce_forget(struct agent *a, struct promise *p, size_t index)
 	/* The number may belong to a stranger by now. */
 	if (t.on && k && proc_thread_stat(t.pid, t.tid, &s) == 0 && s.start == t.start)
 		k->ops->thread_off(k, t.tid);
+	else if (t.on && carries(a, p))
+		ceiling_note_ending(a, p->request.dl.period_ns);
 	fault_point("thread.is-off");
 	drop(p, index);
 	enforce_hold(a);

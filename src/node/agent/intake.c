@@ -17,6 +17,8 @@
 #include "node/agent/bind.h"
 #include "node/cdi/cdi.h"
 
+#define PUT_OFF_MAX 3 /* threads may end all the time */
+
 static void reply_reserved(struct door_call *call, const struct promise *p)
 {
 	char device[sizeof(CDI_KIND) + RESV_NAME_MAX + 2];
@@ -101,6 +103,20 @@ static void explain_busy(struct agent *a, char *ret, size_t size)
 		snprintf(ret, size, "the kernel grants less than it did: see `takt doctor`");
 }
 
+/*
+ * The kernel still counts what has just ended: to say no would be wrong, and so would a yes that
+ * it does not hold.
+ */
+static bool put_off(struct agent *a, struct door_call *call)
+{
+	uint64_t ms = ceiling_ending_ms(a);
+
+	if (ms == 0 || call->times_later == PUT_OFF_MAX)
+		return false;
+	later_ask(a, call, ms);
+	return true;
+}
+
 /* Counts it and has the kernel hold it; a no is answered here. */
 static bool take(struct agent *a, struct door_call *call, struct promise *p)
 {
@@ -120,6 +136,10 @@ static bool take(struct agent *a, struct door_call *call, struct promise *p)
 	}
 	if (enforce_hold(a) == 0)
 		return true;
+	if (put_off(a, call)) {
+		undo(a, p);
+		return false;
+	}
 	/* The whole wish may be short for an older reason; then nothing new is promised. */
 	explain_busy(a, reason, sizeof(reason));
 	refuse(a, call, p->request.name, reason);

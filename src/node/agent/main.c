@@ -198,8 +198,8 @@ static void stop(struct agent *a)
 	fault_point("stop.begin");
 	for (struct promise *p = a->promises.first; p; p = p->next)
 		door_unlisten(TAKE(p->listener));
-	bind_stop(a);
 	door_close(a->door);
+	later_stop(a);
 	while (a->commits.first)
 		uv_run(&a->loop, UV_RUN_ONCE);
 	uv_walk(&a->loop, ignore_handle, NULL);

@@ -72,6 +72,7 @@ void pace_check(struct agent *a)
 	/* The placeholders keep its bandwidth meanwhile. */
 	p->deadline = false;
 	sched_set_normal(0);
+	ceiling_note_ending(a, period);
 	enforce_hold(a);
 	uv_timer_start(&p->back, go_back, period / NSEC_PER_MSEC + 1, 0);
 }
