@@ -44,8 +44,9 @@ __attribute__((format(printf, 5, 6))) static void add(struct report *r, const ch
 static void check_ceiling(struct agent *a, struct report *r)
 {
 	static const char count_anew[] =
-		"start taktd anew if sched_rt_runtime_us was changed; otherwise a cpuset made the "
-		"kernel miscount, and it counts anew when one is made or removed";
+		"start taktd anew if sched_rt_runtime_us was changed; otherwise a cpuset or a dying "
+		"thread made the kernel miscount, and it counts anew when a cpuset is made or "
+		"removed";
 	const struct ceiling *c = &a->ceiling;
 	unsigned n = cpus_count(&a->probe.root_domain);
 	uint64_t ppm = (ceiling_limit(a).q20 / n * PPM_ONE_CPU) >> 20;
