@@ -231,7 +231,10 @@ class Stored:
             try:
                 if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
                     raise AssertionError("the store is damaged")
-                rows = db.execute("SELECT name, pid FROM reservation").fetchall()
+                rows = db.execute(
+                    "SELECT r.name, b.pid FROM reservation r"
+                    " LEFT JOIN binding b ON b.reservation = r.id"
+                ).fetchall()
                 self.pids = dict(rows)
                 self.threads = db.execute(
                     "SELECT r.name, t.tid FROM thread t JOIN reservation r ON r.id = t.reservation"
