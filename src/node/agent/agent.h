@@ -159,6 +159,8 @@ void ceiling_fini(struct agent *a);
 void ceiling_note_ending(struct agent *a, nsec_t period_ns);
 /* How long that may be, rounded up; 0: there is none. */
 uint64_t ceiling_ending_ms(const struct agent *a);
+/* Now the kernel may grant too much; not while our own thread is out of its reservation. */
+bool ceiling_is_doubtful(const struct agent *a);
 
 /* intake.c: releases a transient promise that nobody owns or holds; else does nothing. */
 void intake_expire(struct agent *a, struct promise *p);

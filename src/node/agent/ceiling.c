@@ -175,6 +175,15 @@ uint64_t ceiling_ending_ms(const struct agent *a)
 	return now < until ? (until - now) / NSEC_PER_MSEC + 1 : 0;
 }
 
+/*
+ * After our own thread has left SCHED_DEADLINE and come back, the kernel (6.18) often counts it no more
+ * until it leaves again: taken for granted, that would be promised twice.
+ */
+bool ceiling_is_doubtful(const struct agent *a)
+{
+	return a->pace.deadline && a->pace.has_left;
+}
+
 void ceiling_look(struct agent *a)
 {
 	struct ceiling *c = &a->ceiling;
@@ -191,7 +200,8 @@ void ceiling_look(struct agent *a)
 	if (granted > c->granted.q20 || !ceiling_ending_ms(a))
 		c->granted.q20 = granted;
 	/* A limit that was lifted grants everything, and none of it is to be promised. */
-	if (c->settling && c->granted.q20 > c->most.q20 && !look_limit_trouble(a)[0])
+	if (c->settling && c->granted.q20 > c->most.q20 && !ceiling_is_doubtful(a) &&
+		!look_limit_trouble(a)[0])
 		c->most = c->granted;
 }
 

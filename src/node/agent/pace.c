@@ -56,25 +56,29 @@ static void go_back(uv_timer_t *timer)
 	take(container_of(timer, struct agent, pace.back));
 }
 
-void pace_check(struct agent *a)
+void pace_leave(struct agent *a)
 {
-	struct pace *p = &a->pace;
 	nsec_t period = a->config.own_period_ns;
 
-	if (!p->deadline)
-		return;
-	if (clock_ns(CLOCK_MONOTONIC) - p->since_ns >= period) {
-		begin_period(p);
-		return;
-	}
-	if (clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->used_ns <= a->config.own_runtime_ns / 10 * 9)
-		return;
 	/* The placeholders keep its bandwidth meanwhile. */
-	p->deadline = false;
+	a->pace.deadline = false;
+	a->pace.has_left = true;
 	sched_set_normal(0);
 	ceiling_note_ending(a, period);
 	enforce_hold(a);
-	uv_timer_start(&p->back, go_back, period / NSEC_PER_MSEC + 1, 0);
+	uv_timer_start(&a->pace.back, go_back, period / NSEC_PER_MSEC + 1, 0);
+}
+
+void pace_check(struct agent *a)
+{
+	struct pace *p = &a->pace;
+
+	if (!p->deadline)
+		return;
+	if (clock_ns(CLOCK_MONOTONIC) - p->since_ns >= a->config.own_period_ns)
+		begin_period(p);
+	else if (clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->used_ns > a->config.own_runtime_ns / 10 * 9)
+		pace_leave(a);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
