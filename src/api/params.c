@@ -147,16 +147,6 @@ int api_threads_decode(const json_t *p, struct api_threads *ret, struct err *err
 	return 0;
 }
 
-static int flag_get(const json_t *p, const char *key, bool *ret, struct err *err)
-{
-	const json_t *value = get(p, key);
-
-	if (value && !json_is_boolean(value))
-		return err_set(err, -EINVAL, "%s: not true or false", key);
-	*ret = json_is_true(value);
-	return 0;
-}
-
 int api_name_decode(const json_t *p, const char **ret, struct err *err)
 {
 	static const char *const names[] = { "name", NULL };
@@ -175,9 +165,9 @@ int api_reserve_decode(const json_t *p, struct api_reserve *ret, struct err *err
 		return r;
 	if (!json_is_object(a.document))
 		return err_set(err, -EINVAL, "document: missing, or not an object");
-	r = flag_get(p, "transient", &a.transient, err);
+	r = bool_get(p, "transient", &a.transient, err);
 	if (r == 0)
-		r = flag_get(p, "shareable", &a.shareable, err);
+		r = bool_get(p, "shareable", &a.shareable, err);
 	if (r < 0)
 		return r;
 	*ret = a;
@@ -214,7 +204,7 @@ int api_release_decode(const json_t *p, struct api_release *ret, struct err *err
 	if (r == 0)
 		r = name_get(p, true, &a.name, err);
 	if (r == 0)
-		r = flag_get(p, "unheld", &a.unheld, err);
+		r = bool_get(p, "unheld", &a.unheld, err);
 	if (r < 0)
 		return r;
 	*ret = a;

@@ -206,7 +206,7 @@ static void attach_tied(struct agent *a, struct commit *c, int r)
 	struct promise *p = promises_find(&a->promises, c->name);
 
 	if (r < 0 && p->bindings)
-		bind_undo(a, p, p->bindings);
+		bind_end(a, p, p->bindings);
 }
 
 /* A reservation that nobody holds is bound to the process of the first thread. */

@@ -89,12 +89,6 @@ void bind_end(struct agent *a, struct promise *p, struct binding *b)
 		promise_event(p, RESV_EV_UNBIND);
 }
 
-/* No thread of it is under the promise: those come when it is written down. */
-void bind_undo(struct agent *a, struct promise *p, struct binding *b)
-{
-	bind_end(a, p, b);
-}
-
 static void bound(struct agent *a, struct commit *c, int r)
 {
 	struct door_call *call = c->context;
@@ -105,7 +99,7 @@ static void bound(struct agent *a, struct commit *c, int r)
 	p->settled = true;
 	if (r < 0) {
 		if (b)
-			bind_undo(a, p, b);
+			bind_end(a, p, b);
 		intake_expire(a, p);
 		door_error(call, API_FAILED, c->name, c->err.text);
 		return;
@@ -166,7 +160,7 @@ int bind_tie(struct agent *a, struct promise *p, struct binding *b, commit_done_
 		r = bind_prepare(a, p, b, err);
 	c = r == 0 ? bind_commit(a, p, b) : NULL;
 	if (!c) {
-		bind_undo(a, p, b);
+		bind_end(a, p, b);
 		return r < 0 ? r : err_set(err, -ENOMEM, "taktd is out of memory");
 	}
 	sched_set_reset_on_fork(b->pid);

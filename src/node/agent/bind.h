@@ -24,10 +24,10 @@ int bind_create(struct binding **ret, const struct api_bind *asked, struct err *
 int bind_tie(struct agent *a, struct promise *p, struct binding *b, commit_done_fn *done,
 	void *context, struct err *err);
 
-/* Takes a binding back that was not written down. */
-void bind_undo(struct agent *a, struct promise *p, struct binding *b);
-
-/* The binding is not there any more; with the last one go the own socket and the state. */
+/*
+ * The binding is not there any more, or was not written down; with the last one go the own socket and
+ * the state. No thread of it is under the promise.
+ */
 void bind_end(struct agent *a, struct promise *p, struct binding *b);
 
 /* Answers that something else has it. */
