@@ -161,7 +161,8 @@ def measure(cluster, ground, takt, pods, rounds):
         "20 MiB",
     )
     row("resident with none", f"{idle:.1f} MiB", "")
-    cluster.delete(*(f"pod/{name}" for name in names))
+    if names:
+        cluster.delete(*(f"pod/{name}" for name in names))
     wait_until("all is released", lambda: not takt.reservations(), 60)
 
 

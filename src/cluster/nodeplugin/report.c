@@ -19,6 +19,7 @@
 #define AT_ONCE 4
 #define TRIES_MAX 8
 #define PODS_MAX 8 /* that get an Event of one refusal */
+#define SOON_MS 5 /* the kubelet has its answer by then, and goes on */
 #define TIME_MAX 40
 
 /* What is to be told of one claim. */
@@ -31,6 +32,7 @@ struct report {
 	bool ask_taktd; /* for the reservations, first */
 	bool ready;
 	char reason[32], message[ERR_TEXT_MAX];
+	bool say; /* an Event as well; later tries do not */
 	bool running, read_again;
 	unsigned failures;
 };
@@ -195,12 +197,16 @@ static void on_list(void *data, int code, const json_t *reply, const char *error
 		read_claim(r);
 }
 
+static void say_all(struct report *r);
+
 static void run(struct report *r)
 {
 	char prefix[RESV_NAME_MAX + 1];
 
 	r->running = true;
 	r->plugin->n_reports_running++;
+	if (r->say)
+		say_all(r);
 	if (!r->ask_taktd || r->reservations) {
 		read_claim(r);
 		return;
@@ -342,40 +348,63 @@ static void say_to_pods(struct plugin *p, const json_t *claim, const struct outc
 	}
 }
 
-void report_prepared(struct plugin *p, const json_t *claim, const json_t *reservations)
+static void say_all(struct report *r)
+{
+	const char *why =
+		json_string_value(json_object_get(json_array_get(r->reservations, 0), "reason"));
+	struct outcome said = outcome_of(r);
+	struct outcome_about about = about_claim(r->claim);
+
+	r->say = false;
+	if (r->ready) {
+		said.reason = "Prepared";
+		said.message = why && *why ? why : "it is promised";
+	}
+	say(r->plugin, &about, NULL, &said);
+	if (!r->ready)
+		say_to_pods(r->plugin, r->claim, &said);
+}
+
+/* A report in a turn of its own: an answer to the kubelet is sent at the end of this one. */
+static void kick_soon(struct plugin *p)
+{
+	if (!uv_is_active((uv_handle_t *)&p->report_timer) ||
+		uv_timer_get_due_in(&p->report_timer) > SOON_MS)
+		uv_timer_start(&p->report_timer, on_timer, SOON_MS, 0);
+}
+
+static struct report *report_of(struct plugin *p, const json_t *claim, const json_t *reservations)
 {
 	struct report *r = report_create(p, key_from(claim));
-	const char *why =
-		json_string_value(json_object_get(json_array_get(reservations, 0), "reason"));
-	struct outcome said = { true, "Prepared", why && *why ? why : "it is promised" };
-	struct outcome_about about = about_claim(claim);
 
-	if (r) {
-		r->ready = true;
-		snprintf(r->reason, sizeof(r->reason), OUTCOME_RESERVED);
-		r->claim = json_incref((json_t *)claim);
-		r->reservations = json_incref((json_t *)reservations);
-	}
-	say(p, &about, NULL, &said);
-	kick(p);
+	if (!r)
+		return NULL;
+	r->claim = json_incref((json_t *)claim);
+	r->reservations = json_incref((json_t *)reservations);
+	r->say = true;
+	kick_soon(p);
+	return r;
+}
+
+void report_prepared(struct plugin *p, const json_t *claim, const json_t *reservations)
+{
+	struct report *r = report_of(p, claim, reservations);
+
+	if (!r)
+		return;
+	r->ready = true;
+	snprintf(r->reason, sizeof(r->reason), OUTCOME_RESERVED);
 }
 
 void report_refused(struct plugin *p, const json_t *claim, const json_t *reservations, int code,
 	const char *sentence)
 {
-	struct report *r = report_create(p, key_from(claim));
-	struct outcome said = { false, outcome_reason(code), sentence };
-	struct outcome_about about = about_claim(claim);
+	struct report *r = report_of(p, claim, reservations);
 
-	if (r) {
-		snprintf(r->reason, sizeof(r->reason), "%s", said.reason);
-		snprintf(r->message, sizeof(r->message), "%s", sentence);
-		r->claim = json_incref((json_t *)claim);
-		r->reservations = json_incref((json_t *)reservations);
-	}
-	say(p, &about, NULL, &said);
-	say_to_pods(p, claim, &said);
-	kick(p);
+	if (!r)
+		return;
+	snprintf(r->reason, sizeof(r->reason), "%s", outcome_reason(code));
+	snprintf(r->message, sizeof(r->message), "%s", sentence);
 }
 
 void report_released(struct plugin *p, const char *namespace, const char *name, const char *uid)
@@ -387,7 +416,7 @@ void report_released(struct plugin *p, const char *namespace, const char *name, 
 		return;
 	snprintf(r->reason, sizeof(r->reason), OUTCOME_RELEASED);
 	snprintf(r->message, sizeof(r->message), "no container on this node uses it any more");
-	kick(p);
+	kick_soon(p);
 }
 
 static void report_changed(struct plugin *p, const json_t *reservation)
@@ -404,7 +433,7 @@ static void report_changed(struct plugin *p, const json_t *reservation)
 	r->ask_taktd = true;
 	snprintf(r->reason, sizeof(r->reason), "NotPrepared");
 	snprintf(r->message, sizeof(r->message), "it has no reservation on this node");
-	kick(p);
+	kick_soon(p);
 }
 
 void report_look(struct plugin *p, const json_t *list)
