@@ -150,6 +150,8 @@ void ceiling_find(struct agent *a)
 	struct ceiling *c = &a->ceiling;
 	struct foreign all;
 
+	c->limit_us = a->probe.rt_runtime_us;
+	c->limit_period_us = a->probe.rt_period_us;
 	c->granted.q20 = cpus_count(&a->probe.root_domain) * BW_ONE_CPU;
 	c->settling = !a->probe.unlimited;
 	if (c->settling) {
@@ -173,6 +175,13 @@ uint64_t ceiling_ending_ms(const struct agent *a)
 	uint64_t now = uv_hrtime(), until = a->ceiling.ending_until_ns;
 
 	return now < until ? (until - now) / NSEC_PER_MSEC + 1 : 0;
+}
+
+static uint64_t first_limit_q20(const struct agent *a)
+{
+	uint64_t cpus = cpus_count(&a->probe.root_domain);
+
+	return (cpus * (uint64_t)a->probe.rt_runtime_us << 20) / (uint64_t)a->probe.rt_period_us;
 }
 
 /*
@@ -199,9 +208,9 @@ void ceiling_look(struct agent *a)
 	granted = holder_limit(a->holder).q20 + ours;
 	if (granted > c->granted.q20 || !ceiling_ending_ms(a))
 		c->granted.q20 = granted;
-	/* A limit that was lifted grants everything, and none of it is to be promised. */
+	/* A limit that was lifted grants more than there was, and none of that is to be promised. */
 	if (c->settling && c->granted.q20 > c->most.q20 && !ceiling_is_doubtful(a) &&
-		!look_limit_trouble(a)[0])
+		c->granted.q20 <= first_limit_q20(a))
 		c->most = c->granted;
 }
 
