@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "base/err.h"
 #include "cluster/dra/pods.h"
 #include "core/model/info.h"
 
@@ -24,7 +25,7 @@ struct checks_facts {
 	/* The Node object's status.nodeInfo; "": not read yet, and why */
 	char kubelet[CHECKS_VERSION_MAX];
 	char runtime[CHECKS_VERSION_MAX]; /* "containerd://2.3.7" */
-	char node_why[CHECKS_VERSION_MAX * 2];
+	char node_why[ERR_TEXT_MAX];
 
 	/* NRI */
 	bool nri_used, nri_connected;
