@@ -211,6 +211,88 @@ int api_release_decode(const json_t *p, struct api_release *ret, struct err *err
 	return 0;
 }
 
+static bool is_word(const char *text)
+{
+	size_t n = text ? strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") : 0;
+
+	return n > 0 && n <= API_TELL_NAME_MAX && !text[n];
+}
+
+static bool is_text(const json_t *value)
+{
+	size_t n = json_string_length(value);
+
+	return n > 0 && n <= API_TELL_TEXT_MAX;
+}
+
+static int check_get(const json_t *p, struct check *ret, struct err *err)
+{
+	static const char *const names[] = { "name", "status", "detail", "mend", NULL };
+	const json_t *detail = get(p, "detail"), *mend = get(p, "mend");
+	struct check c = { .name = json_string_value(get(p, "name")),
+		.status = check_status_parse(json_string_value(get(p, "status"))),
+		.detail = json_string_value(detail),
+		.mend = json_string_value(mend) };
+	int r = names_check(p, names, err);
+
+	if (r < 0)
+		return err_wrap(err, r, "checks");
+	if (!is_word(c.name))
+		return err_set(err, -EINVAL,
+			"checks: name: not 1 to %d small letters, digits or '-'",
+			API_TELL_NAME_MAX);
+	if (c.status == CHECK_NONE)
+		return err_set(err, -EINVAL, "checks: %s: status: not ok, limited or no", c.name);
+	if (!is_text(detail) || (mend && !is_text(mend)))
+		return err_set(err, -EINVAL,
+			"checks: %s: detail and mend are texts of 1 to %d bytes, and mend may be "
+			"absent",
+			c.name, API_TELL_TEXT_MAX);
+	*ret = c;
+	return 0;
+}
+
+static int checks_get(const json_t *list, struct api_tell *t, struct err *err)
+{
+	if (!json_is_array(list) || json_array_size(list) > API_TELL_CHECKS_MAX)
+		return err_set(err, -EINVAL, "checks: not a list of at most %d lines",
+			API_TELL_CHECKS_MAX);
+	for (t->n = 0; t->n < json_array_size(list); t->n++) {
+		int r = check_get(json_array_get(list, t->n), &t->checks[t->n], err);
+
+		if (r < 0)
+			return r;
+		for (size_t i = 0; i < t->n; i++)
+			if (strcmp(t->checks[i].name, t->checks[t->n].name) == 0)
+				return err_set(err, -EINVAL, "checks: %s is there twice",
+					t->checks[i].name);
+	}
+	return 0;
+}
+
+int api_tell_decode(const json_t *p, struct api_tell *ret, struct err *err)
+{
+	static const char *const names[] = { "source", "checks", "forMs", NULL };
+	struct api_tell t = { .source = json_string_value(get(p, "source")) };
+	int64_t for_ms = json_integer_value(get(p, "forMs"));
+	int r = names_check(p, names, err);
+
+	if (r < 0)
+		return r;
+	if (!is_word(t.source))
+		return err_set(err, -EINVAL, "source: not 1 to %d small letters, digits or '-'",
+			API_TELL_NAME_MAX);
+	if (for_ms < 1 || for_ms > API_TELL_FOR_MS_MAX)
+		return err_set(
+			err, -EINVAL, "forMs: not 1 to %d milliseconds", API_TELL_FOR_MS_MAX);
+	t.for_ms = for_ms;
+	r = checks_get(get(p, "checks"), &t, err);
+	if (r < 0)
+		return r;
+	*ret = t;
+	return 0;
+}
+
 int api_nothing_decode(const json_t *p, struct err *err)
 {
 	static const char *const names[] = { NULL };

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <jansson.h>
 
@@ -64,6 +65,21 @@ struct api_release {
 };
 
 int api_release_decode(const json_t *p, struct api_release *ret, struct err *err);
+
+#define API_TELL_CHECKS_MAX 8
+#define API_TELL_NAME_MAX 32 /* of a source and of a line; this and the next without the NUL */
+#define API_TELL_TEXT_MAX 500
+#define API_TELL_FOR_MS_MAX (60 * 60 * 1000)
+
+/* Tell. */
+struct api_tell {
+	const char *source;
+	struct check checks[API_TELL_CHECKS_MAX]; /* no two of one name */
+	size_t n; /* 0: takes back what was told */
+	uint64_t for_ms; /* above 0 */
+};
+
+int api_tell_decode(const json_t *p, struct api_tell *ret, struct err *err);
 
 /* Node, Watch: they have none. */
 int api_nothing_decode(const json_t *p, struct err *err);

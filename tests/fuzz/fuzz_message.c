@@ -15,6 +15,7 @@ static void parameters_of(const json_t *p)
 	struct api_reserve reserve;
 	struct api_release release;
 	struct api_list list;
+	struct api_tell tell;
 	const char *name;
 
 	if (api_bind_decode(p, &bind, NULL) == 0)
@@ -27,6 +28,9 @@ static void parameters_of(const json_t *p)
 		FUZZ_CHECK(release.name != NULL);
 	if (api_list_decode(p, &list, NULL) == 0)
 		FUZZ_CHECK(!list.name || !list.prefix);
+	if (api_tell_decode(p, &tell, NULL) == 0)
+		for (size_t i = 0; i < tell.n; i++)
+			FUZZ_CHECK(tell.checks[i].status != CHECK_NONE && tell.checks[i].detail);
 	if (api_reserve_decode(p, &reserve, NULL) == 0)
 		FUZZ_CHECK(json_is_object(reserve.document));
 	api_nothing_decode(p, NULL);

@@ -222,6 +222,40 @@ class Verbs(Cli):
         self.assertIn(f"({other.pid})", check["detail"])
         self.assertAlmostEqual(told["foreignPpm"], 100_000, delta=2)
 
+    def line(self, name):
+        """(status, detail, mend) of the doctor's line, or None."""
+        found = [c for c in self.json("doctor")["checks"] if c["name"] == name]
+        self.assertLessEqual(len(found), 1)
+        return (found[0]["status"], found[0]["detail"], found[0].get("mend")) if found else None
+
+    def tell(self, source, for_ms, *lines):
+        keys = ("name", "status", "detail", "mend")
+        checks = [dict(zip(keys, line, strict=False)) for line in lines]
+        self.agent.call("Tell", source=source, checks=checks, forMs=for_ms)
+
+    @test
+    def doctor_tells_what_others_told_until_it_is_old_or_they_tell_anew(self):
+        own = self.line("runtimes")
+        kubelet = ("kubelet", "no", "it is away", "start it")
+        self.tell("node", 600000, kubelet, ("runtimes", "ok", "one that taktd cannot see"))
+        self.assertEqual(self.line("kubelet"), kubelet[1:])
+        self.assertEqual(self.line("runtimes"), ("ok", "one that taktd cannot see", None))
+        self.assertRegex(self.does("doctor"), r"no +kubelet +it is away\n +mend: start it\n")
+        self.tell("other", 600000, ("kubelet", "ok", "it is there"))
+        self.assertEqual(self.line("kubelet"), ("ok", "it is there", None))
+        self.tell("other", 600000)
+        self.assertEqual(self.line("kubelet"), kubelet[1:])
+        self.tell("node", 100, kubelet)
+        self.assertEqual(self.line("runtimes"), own)
+        wait_for("the line is old", lambda: self.line("kubelet") is None)
+
+    @test
+    def what_is_told_is_forgotten_when_taktd_starts_anew(self):
+        self.tell("node", 600000, ("kubelet", "ok", "it is there"))
+        self.agent.stop()
+        self.agent.start()
+        self.assertIsNone(self.line("kubelet"))
+
     @test
     def history_tells_a_reservations_life_also_after_its_end_and_a_restart(self):
         puppet = Stage(self).start()

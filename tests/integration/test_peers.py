@@ -210,6 +210,7 @@ class Hostile(Case):
                     ("rt.takt.Reserve", {"document": document}),
                     ("rt.takt.Release", {"name": "gone"}),
                     ("rt.takt.History", {"name": "there"}),
+                    ("rt.takt.Tell", {"source": "gone", "checks": [], "forMs": 1}),
                     ("rt.takt.Watch", {}),
                 ):
                     peer = raw(self.agent.socket)
@@ -221,6 +222,22 @@ class Hostile(Case):
                     except ConnectionError:
                         pass  # too many of one user at a time
                     peer.close()
+        self.afterwards([])
+
+    @test
+    def who_tells_without_end_costs_four_sources(self):
+        line = {"status": "no", "detail": "x" * 500, "mend": "y" * 500}
+        lines = [{"name": f"line-{n}", **line} for n in range(8)]
+        refused = 0
+        for n in range(1000):
+            try:
+                self.agent.call("Tell", source=f"source-{n}", checks=lines, forMs=3600000)
+            except TaktError as error:
+                self.assertEqual(error.name, "BadArgument")
+                refused += 1
+        self.assertEqual(refused, 996)
+        told = [c for c in self.agent.call("Node")["checks"] if c["detail"] == "x" * 500]
+        self.assertEqual(len(told), 8)
         self.afterwards([])
 
     @test

@@ -256,6 +256,7 @@ class Prisoner(Case):
             (["rt.takt.Bind", {"name": "other", "pid": "$SELF"}], "NotPermitted"),
             (["rt.takt.Bind", {"name": "mine", "pid": victim.pid}], "NotPermitted"),
             (["rt.takt.Node", {}], "NotPermitted"),
+            (["rt.takt.Tell", {"source": "x", "checks": [], "forMs": 1}], "NotPermitted"),
             (["rt.takt.Watch", {}], "NotPermitted"),
             (["rt.takt.History", {"name": "mine"}], "NotPermitted"),
             (["rt.takt.Nothing", {}], "org.varlink.service.MethodNotFound"),

@@ -229,6 +229,19 @@ static int read_pinned(const json_t *list, const json_t *node, struct facts *f)
 	return 0;
 }
 
+static void read_usable(const json_t *node, struct cpus *ret)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(node, "topology"), i, one) {
+		int64_t cpu = number(one, "cpu");
+
+		if (cpu >= 0 && cpu < CPUS_MAX && json_is_true(json_object_get(one, "usable")))
+			cpus_add(ret, cpu);
+	}
+}
+
 /* One reservation more than CPUs: fewer never wait for each other. */
 static bool proves_hard(const struct admit_machine *m, const struct admit_task *t)
 {
@@ -288,6 +301,7 @@ int facts_read(const json_t *list, const json_t *node, uint64_t max_utilisation_
 			"taktd's answer is not as this takt-dra knows it: "
 			"install both from one version");
 	f.hard_min_period_ns = hard_min_period(&f);
+	read_usable(node, &f.usable);
 	read_checks(node, &f);
 	read_lowered(node, &f);
 	*ret = f;

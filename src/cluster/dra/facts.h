@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "core/model/cpus.h"
 
 #define FACTS_WHY_MAX 256
 #define FACTS_TAINTS_MAX 5
@@ -32,6 +33,7 @@ struct facts_cpu {
 
 struct facts {
 	unsigned cpus; /* of the root domain */
+	struct cpus usable; /* of them now */
 	uint64_t ceiling_ppm; /* of each of them */
 	uint64_t granularity_ns; /* how far a reservation may run past its budget */
 	bool pinned; /* a device for each CPU; else one for all */

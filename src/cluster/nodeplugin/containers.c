@@ -117,6 +117,8 @@ static void on_configured(void *user, const struct nri_runtime *runtime)
 	struct runtime *r = user;
 
 	r->scheduler = adopt_has_scheduler(runtime);
+	snprintf(r->name, sizeof(r->name), "%s", runtime->name);
+	snprintf(r->version, sizeof(r->version), "%s", runtime->version);
 	unsee_all(r);
 	forget_pods(r);
 	plugin_log("NRI: %.32s %.32s; %s", runtime->name, runtime->version,

@@ -143,6 +143,7 @@ static void on_timer(uv_timer_t *timer)
 static void on_began(void *data)
 {
 	look_in(data, 0);
+	checks_changed(data); /* a taktd that has begun anew knows nothing of it */
 }
 
 static void on_changed(void *data, const char *what)

@@ -228,6 +228,8 @@ static int start(struct plugin *p, const struct options *o, struct err *err)
 	if (r == 0)
 		reclaim_begin(p);
 	if (r == 0)
+		checks_start(p);
+	if (r == 0)
 		r = runtime_start(p, o->nri_socket, err);
 	if (r == 0)
 		r = open_sockets(p, o->kubelet_dir, err);
@@ -244,6 +246,7 @@ static void stop(struct plugin *p)
 {
 	listen_close(p->registration);
 	listen_close(p->dra);
+	checks_stop(p);
 	look_stop(p);
 	publish_stop(p);
 	reclaim_stop(p);

@@ -5,8 +5,10 @@
  */
 #pragma once
 
+#include <dirent.h>
 #include <uv.h>
 
+#include "cluster/dra/checks.h"
 #include "cluster/dra/claim.h"
 #include "cluster/dra/facts.h"
 #include "cluster/dra/outcome.h"
@@ -51,6 +53,23 @@ struct publish {
 	unsigned dropped, told; /* enum slice_drop */
 };
 
+/* checks.c: lines for `takt doctor`. */
+struct checks {
+	uv_timer_t
+		timer; /* until the next time; while processes are looked at, until the next step */
+	bool busy, again;
+	bool lost; /* the last time they could not be told */
+	char refused[ERR_TEXT_MAX]; /* why the kubelet does not take us; "": nothing is known */
+	unsigned node_times; /* the Node object is read anew so often */
+	uint64_t node_ns; /* when it was read */
+	struct kube_call *reading; /* it; NULL: not now */
+	DIR *proc; /* while processes are looked at */
+	unsigned n_seen; /* of them */
+	uint64_t seen_ns; /* when it began; 0: never */
+	struct checks_facts facts;
+	struct pods pods;
+};
+
 struct plugin {
 	struct kubelet_owner owner; /* first: what the kubelet's methods get */
 	uv_loop_t loop;
@@ -80,6 +99,7 @@ struct plugin {
 	struct look look;
 	struct publish publish;
 	struct health health;
+	struct checks checks;
 	uv_timer_t end_timer; /* while it ends */
 	uint64_t end_ns; /* not longer than that */
 
@@ -109,11 +129,21 @@ void publish_registered(struct plugin *p);
 void publish_changed(struct plugin *p);
 void publish_stop(struct plugin *p);
 
+/* checks.c */
+void checks_start(struct plugin *p);
+/* Something that they tell of. */
+void checks_changed(struct plugin *p);
+/* why: what the kubelet does not like; NULL: we are registered. */
+void checks_registered(struct plugin *p, const char *why);
+void checks_stop(struct plugin *p);
+
 /*
  * runtime.c: the plugin of the container runtime (NRI), which checks who uses a claim's reservation.
  * NULL or "none": without it, containers are bound by taktd's hook alone.
  */
 int runtime_start(struct plugin *p, const char *socket, struct err *err);
+/* What is known of NRI; the texts live as long as nothing changes. */
+void runtime_facts(const struct plugin *p, struct checks_facts *f);
 /* A claim is prepared: the pods that it is reserved for may use its reservations. */
 void runtime_learn(struct plugin *p, const json_t *object, const struct claim *claim);
 /* A claim is over. */

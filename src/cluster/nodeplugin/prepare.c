@@ -402,6 +402,7 @@ static void on_unprepare(void *user, struct kubelet_task *task)
 
 static void on_registered(void *user, const char *why)
 {
+	checks_registered(user, why);
 	if (why) {
 		plugin_log("the kubelet does not take us: %s", why);
 		return;

@@ -34,6 +34,7 @@ static void tell(struct runtime *r, const char *text)
 	if (strcmp(r->told, text) == 0)
 		return;
 	snprintf(r->told, sizeof(r->told), "%s", text);
+	checks_changed(r->plugin);
 	plugin_log("NRI: %s: %s; until then containers are bound by the hook alone", r->path, text);
 }
 
@@ -196,11 +197,27 @@ void runtime_synchronized(struct runtime *r)
 	r->failures = 0;
 	r->told[0] = '\0';
 	uv_timer_stop(&r->timer);
+	checks_changed(r->plugin);
 }
 
 void runtime_again(struct runtime *r)
 {
 	lost(r, "asking the runtime again for what is there");
+}
+
+void runtime_facts(const struct plugin *p, struct checks_facts *f)
+{
+	const struct runtime *r = p->runtime;
+
+	f->nri_used = r != NULL;
+	if (!r)
+		return;
+	f->nri_connected = nri_plugin_state(r->nri) == NRI_READY;
+	f->nri_scheduler = r->scheduler;
+	f->nri_path = r->path;
+	f->nri_why = r->told[0] ? r->told : "not tried yet";
+	f->nri_name = r->name;
+	f->nri_version = r->version;
 }
 
 static void tell_delays(const struct runtime *r)

@@ -60,6 +60,7 @@ struct runtime {
 
 	/* containers.c */
 	bool scheduler; /* the runtime has process.scheduler */
+	char name[CHECKS_VERSION_MAX], version[CHECKS_VERSION_MAX]; /* the runtime's own */
 	struct seen *seen;
 	size_t n_seen;
 	struct told_pod *pods;

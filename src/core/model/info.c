@@ -51,3 +51,11 @@ const char *check_status_name(enum check_status s)
 {
 	return s < _CHECK_MAX ? check_status_names[s] : check_status_names[0];
 }
+
+enum check_status check_status_parse(const char *name)
+{
+	for (enum check_status s = CHECK_OK; name && s < _CHECK_MAX; s++)
+		if (strcmp(check_status_names[s], name) == 0)
+			return s;
+	return CHECK_NONE;
+}

@@ -112,3 +112,5 @@ enum change_kind {
 
 const char *change_name(enum change_kind kind); /* "thread-on" */
 const char *check_status_name(enum check_status s); /* "ok", "limited", "no" */
+/* CHECK_NONE for what is no name of one, and for NULL. */
+enum check_status check_status_parse(const char *name);

@@ -88,6 +88,7 @@ struct agent {
 	struct door *door;
 	uv_signal_t stop_term, stop_int;
 	char boot_note[ERR_TEXT_MAX]; /* what the store said when it was opened */
+	struct told *told; /* told.c: what others say of this machine */
 };
 
 int64_t agent_now_ms(void);
@@ -198,6 +199,13 @@ int recover(struct agent *a, struct err *err);
 
 /* doctor.c: at most `max` lines; strings live until the next call. */
 size_t doctor_checks(struct agent *a, struct check *ret, size_t max);
+
+/*
+ * told.c: puts the lines of others that still hold among the `n` that are there, at most `max`;
+ * returns how many there are then. Strings live until the next call of it, or of Tell.
+ */
+size_t told_checks(struct agent *a, struct check *checks, size_t n, size_t max);
+void told_fini(struct agent *a);
 
 struct door_call;
 

@@ -145,6 +145,7 @@ static void call_node(struct agent *a, struct door_call *call)
 	n.placements[PLACEMENT_PINNED] = a->probe.unlimited;
 	n.placements[PLACEMENT_GROUP] = a->kerns[PLACEMENT_GROUP];
 	n.n_checks = doctor_checks(a, checks, CHECKS_MAX);
+	n.n_checks = told_checks(a, checks, n.n_checks, CHECKS_MAX);
 	door_reply(call, api_node_encode(&n));
 }
 
@@ -198,6 +199,7 @@ static const struct method {
 	{ "rt.takt.Detach", call_detach, true },
 	{ "rt.takt.List", call_list, true },
 	{ "rt.takt.Node", call_node, false },
+	{ "rt.takt.Tell", call_tell, false },
 	{ "rt.takt.Watch", call_watch, false },
 	{ "rt.takt.History", call_history, false },
 };

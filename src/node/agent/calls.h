@@ -15,6 +15,7 @@ void call_release(struct agent *a, struct door_call *call);
 void call_bind(struct agent *a, struct door_call *call);
 void call_attach(struct agent *a, struct door_call *call);
 void call_detach(struct agent *a, struct door_call *call);
+void call_tell(struct agent *a, struct door_call *call); /* told.c */
 
 /* NULL: none of that name, and the call is answered. */
 struct promise *calls_find(struct door_call *call, const char *name);

@@ -215,6 +215,7 @@ static void stop(struct agent *a)
 		promise_destroy(p);
 	}
 	door_free(a->door);
+	told_fini(a);
 	room_fini(a);
 	event_source_close(a->events);
 	for (enum placement i = 0; i < _PLACEMENT_MAX; i++)

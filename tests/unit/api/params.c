@@ -161,6 +161,89 @@ TEST(reserve_takes_a_document_and_whether_it_is_transient)
 	CHECK(asked.shareable && !asked.transient);
 }
 
+#define LINE "{\"name\":\"nri\",\"status\":\"limited\",\"detail\":\"off\",\"mend\":\"on\"}"
+#define FINE "{\"name\":\"kubelet\",\"status\":\"ok\",\"detail\":\"there\",\"mend\":null}"
+#define TELL(source, lines, ms) "{\"source\":" source ",\"checks\":[" lines "],\"forMs\":" ms "}"
+
+TEST(tell_takes_lines_for_a_while)
+{
+	cleanup_json json_t *two = load(TELL("\"takt-dra\"", LINE "," FINE, "90000"));
+	cleanup_json json_t *none = load(TELL("\"takt-dra\"", "", "1"));
+	struct api_tell t;
+
+	CHECK_EQ(api_tell_decode(two, &t, NULL), 0);
+	CHECK_TEXT(t.source, "takt-dra");
+	CHECK_EQ(t.for_ms, 90000);
+	CHECK_EQ(t.n, 2);
+	CHECK_TEXT(t.checks[0].name, "nri");
+	CHECK_EQ(t.checks[0].status, CHECK_LIMITED);
+	CHECK_TEXT(t.checks[0].detail, "off");
+	CHECK_TEXT(t.checks[0].mend, "on");
+	CHECK_EQ(t.checks[1].status, CHECK_OK);
+	CHECK(!t.checks[1].mend);
+	CHECK_EQ(api_tell_decode(none, &t, NULL), 0);
+	CHECK_EQ(t.n, 0);
+}
+
+static void refuse_tell(const char *text, const char *what)
+{
+	cleanup_json json_t *p = load(text);
+	struct api_tell t = { .n = 7 };
+	struct err err = ERR_NULL;
+
+	CHECK_EQ(api_tell_decode(p, &t, &err), -EINVAL);
+	CHECK(strncmp(err.text, what, strlen(what)) == 0);
+	CHECK_EQ(t.n, 7);
+}
+
+TEST(tell_refuses_by_the_name_of_what_is_wrong)
+{
+	refuse_tell("{}", "source:");
+	refuse_tell(TELL("7", LINE, "1"), "source:");
+	refuse_tell(TELL("\"\"", LINE, "1"), "source:");
+	refuse_tell(TELL("\"Takt DRA\"", LINE, "1"), "source:");
+	refuse_tell(TELL("\"a23456789012345678901234567890123\"", LINE, "1"), "source:");
+	refuse_tell(TELL("\"a\"", LINE, "0"), "forMs:");
+	refuse_tell(TELL("\"a\"", LINE, "3600001"), "forMs:");
+	refuse_tell(TELL("\"a\"", LINE, "\"1\""), "forMs:");
+	refuse_tell("{\"source\":\"a\",\"forMs\":1}", "checks:");
+	refuse_tell(TELL("\"a\"", "1", "1"), "checks: name:");
+	refuse_tell(TELL("\"a\"", "{\"name\":\"x y\"}", "1"), "checks: name:");
+	refuse_tell(
+		TELL("\"a\"", "{\"name\":\"x\",\"status\":\"none\"}", "1"), "checks: x: status:");
+	refuse_tell(TELL("\"a\"", "{\"name\":\"x\",\"status\":\"ok\"}", "1"), "checks: x: detail");
+	refuse_tell(
+		TELL("\"a\"", "{\"name\":\"x\",\"status\":\"ok\",\"detail\":\"y\",\"mend\":\"\"}",
+			"1"),
+		"checks: x: detail");
+	refuse_tell(TELL("\"a\"", "{\"name\":\"x\",\"pid\":1}", "1"), "checks: pid:");
+	refuse_tell(TELL("\"a\"", LINE "," LINE, "1"), "checks: nri is there twice");
+	refuse_tell("{\"source\":\"a\",\"checks\":[],\"forMs\":1,\"x\":1}", "x:");
+}
+
+/* One line more than there may be, or one byte. */
+TEST(tell_is_bounded)
+{
+	cleanup_json json_t *p = load(TELL("\"a\"", "", "1"));
+	json_t *checks = json_object_get(p, "checks");
+	char text[API_TELL_TEXT_MAX + 2], name[] = "a";
+	struct api_tell t;
+
+	memset(text, 'x', sizeof(text));
+	text[API_TELL_TEXT_MAX + 1] = '\0';
+	for (unsigned i = 0; i < API_TELL_CHECKS_MAX; i++, name[0]++)
+		json_array_append_new(checks, json_pack("{s:s, s:s, s:s}", "name", name, "status",
+						      "no", "detail", text + 1));
+	CHECK_EQ(api_tell_decode(p, &t, NULL), 0);
+	CHECK_EQ(t.n, API_TELL_CHECKS_MAX);
+	json_object_set_new(json_array_get(checks, 0), "detail", json_string(text));
+	CHECK_EQ(api_tell_decode(p, &t, NULL), -EINVAL);
+	json_object_set_new(json_array_get(checks, 0), "detail", json_string("x"));
+	json_array_append_new(
+		checks, json_pack("{s:s, s:s, s:s}", "name", name, "status", "no", "detail", "x"));
+	CHECK_EQ(api_tell_decode(p, &t, NULL), -EINVAL);
+}
+
 TEST(a_call_without_parameters_refuses_any)
 {
 	cleanup_json json_t *none = json_object(), *some = load("{\"x\":1}");
