@@ -77,6 +77,7 @@ static bw_t promised_and_not_running(const struct agent *a)
 
 int enforce_hold(struct agent *a)
 {
+	bw_t limit;
 	int r;
 
 	if (a->probe.unlimited)
@@ -85,7 +86,9 @@ int enforce_hold(struct agent *a)
 	r = holder_set(a->holder, a->holder_wish);
 	if (r == 0)
 		return 0;
-	holder_set(a->holder, holder_limit(a->holder));
+	/* What was missing may have become free meanwhile: never more than the wish. */
+	limit = holder_limit(a->holder);
+	holder_set(a->holder, limit.q20 < a->holder_wish.q20 ? limit : a->holder_wish);
 	enforce_start_retry(a);
 	return r;
 }
