@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness import Case, TaktError, deadline, root, test, wait_for
 from kernel import WAIT_SECONDS
+from puppet import settled
 from truth import CrashAgent, Program, Stored
 
 NOBODY = 65534
@@ -121,6 +122,7 @@ class Full(Disk):
 
     @test
     def an_attached_thread_stays_what_it_was_when_the_disk_is_full(self):
+        settled()  # the agent of the test before was killed with much of the machine
         agent = CrashAgent(self)
         mount(self, agent.state_dir, "size=2m,mode=700")
         agent.start()
