@@ -81,16 +81,16 @@ class Overload(Installed):
             "global": {
                 "duration": SECONDS,
                 "calibration": CALIBRATION,
-                "logdir": "/work",
+                "logdir": "/job",
                 "log_basename": "rt-app",
             },
             "tasks": {THREAD: task},
         }
         (folder / "rt-app.json").write_text(json.dumps(config))
-        made = pod(name, ["rt-app", "/work/rt-app.json"], image=IMAGE, restartPolicy="Never")
+        made = pod(name, ["rt-app", "/job/rt-app.json"], image=IMAGE, restartPolicy="Never")
         made["spec"]["volumes"] = [{"name": "work", "hostPath": {"path": str(folder)}}]
         (main,) = made["spec"]["containers"]
-        main["volumeMounts"] = [{"name": "work", "mountPath": "/work"}]
+        main["volumeMounts"] = [{"name": "work", "mountPath": "/job"}]
         if claims:
             wanted = {"name": "rt", "resourceClaimTemplateName": TEMPLATE["metadata"]["name"]}
             made["spec"]["resourceClaims"] = [wanted]
