@@ -20,7 +20,7 @@ from harness import (
     test,
     wait_for,
 )
-from puppet import Stage, is_on
+from puppet import Stage, is_on, settled
 
 RUNTIME, PERIOD = 100 * MS, 1 * SECOND
 RESET_ON_FORK = 1  # sched_setattr(2)
@@ -171,6 +171,7 @@ class Runtime(Case):
 
     @test
     def a_runtime_that_goes_on_while_taktd_is_killed_is_taken_over(self):
+        settled()  # the test before may have filled the machine
         init = self.bound()
         self.agent.kill9()
         self.set_policy(init)

@@ -40,8 +40,6 @@ struct ceiling {
 	bw_t most; /* the most that was granted in the first seconds: more would be its mistake */
 	bool settling; /* these seconds */
 	uv_timer_t settled;
-	int64_t limit_us, limit_period_us; /* look.c: sched_rt_runtime_us as last read */
-	uint64_t differs_since_ns; /* uv_hrtime(): `granted` is not `most`; 0: it is */
 	/* uv_hrtime(): what threads of ours had may be counted until then */
 	uint64_t ending_until_ns;
 };
@@ -178,7 +176,7 @@ void look_now(struct agent *a);
 /* Of the root domain's CPUs, ascending, with what is promised now; a->topology. */
 const struct cpu_info *look_topology(struct agent *a);
 /* Of a CPU, in millionths: sched_rt_runtime_us in its period; -1 is all of it. */
-void look_limits(struct agent *a, uint64_t *ret_now_ppm, uint64_t *ret_first_ppm);
+void look_limits(const struct agent *a, uint64_t *ret_now_ppm, uint64_t *ret_first_ppm);
 /* The kernel's limit is not what taktd started with, and what it means; "": it is. */
 const char *look_limit_trouble(const struct agent *a);
 

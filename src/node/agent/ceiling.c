@@ -150,8 +150,6 @@ void ceiling_find(struct agent *a)
 	struct ceiling *c = &a->ceiling;
 	struct foreign all;
 
-	c->limit_us = a->probe.rt_runtime_us;
-	c->limit_period_us = a->probe.rt_period_us;
 	c->granted.q20 = cpus_count(&a->probe.root_domain) * BW_ONE_CPU;
 	c->settling = !a->probe.unlimited;
 	if (c->settling) {
@@ -177,6 +175,7 @@ uint64_t ceiling_ending_ms(const struct agent *a)
 	return now < until ? (until - now) / NSEC_PER_MSEC + 1 : 0;
 }
 
+/* sched_rt_runtime_us as taktd found it, on all CPUs: more is not granted while it counts. */
 static uint64_t first_limit_q20(const struct agent *a)
 {
 	uint64_t cpus = cpus_count(&a->probe.root_domain);

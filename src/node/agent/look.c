@@ -29,37 +29,14 @@ static int64_t read_sysctl(const char *name, int64_t otherwise)
 }
 
 /*
- * To read these files is not free: the kernel (since 6.15, sched_rt_handler() in kernel/sched/rt.c) makes
+ * To read the limit is not free: the kernel (since 6.15, sched_rt_handler() in kernel/sched/rt.c) makes
  * the scheduling domains anew for it and counts all deadline threads, but for those that have just
- * left, which it takes off a second time later.
+ * left, which it takes off a second time later. So it is read only where that count does not matter.
  */
-static void read_limit(struct agent *a)
+static int64_t limit_now(const struct agent *a)
 {
-	struct ceiling *c = &a->ceiling;
-
-	c->limit_us = read_sysctl("sched_rt_runtime_us", a->probe.rt_runtime_us);
-	c->limit_period_us = read_sysctl("sched_rt_period_us", a->probe.rt_period_us);
-}
-
-/*
- * Who changes the limit changes what is granted, for longer than a moment; where all is granted,
- * nothing tells of it.
- */
-static void refresh_limit(struct agent *a)
-{
-	struct ceiling *c = &a->ceiling;
-	uint64_t now = uv_hrtime();
-
-	if (a->probe.unlimited) {
-		read_limit(a);
-	} else if (c->granted.q20 == c->most.q20 || ceiling_ending_ms(a)) {
-		c->differs_since_ns = 0;
-	} else if (!c->differs_since_ns) {
-		c->differs_since_ns = now;
-	} else if (now - c->differs_since_ns >= LOOK_MS * NSEC_PER_MSEC) {
-		read_limit(a);
-		c->differs_since_ns = now;
-	}
+	return a->probe.unlimited ? read_sysctl("sched_rt_runtime_us", a->probe.rt_runtime_us)
+				  : a->probe.rt_runtime_us;
 }
 
 static uint64_t share_ppm(int64_t runtime_us, int64_t period_us)
@@ -69,16 +46,15 @@ static uint64_t share_ppm(int64_t runtime_us, int64_t period_us)
 	return (uint64_t)runtime_us * PPM_ONE_CPU / (uint64_t)period_us;
 }
 
-void look_limits(struct agent *a, uint64_t *ret_now_ppm, uint64_t *ret_first_ppm)
+void look_limits(const struct agent *a, uint64_t *ret_now_ppm, uint64_t *ret_first_ppm)
 {
-	refresh_limit(a);
-	*ret_now_ppm = share_ppm(a->ceiling.limit_us, a->ceiling.limit_period_us);
+	*ret_now_ppm = share_ppm(limit_now(a), a->probe.rt_period_us);
 	*ret_first_ppm = share_ppm(a->probe.rt_runtime_us, a->probe.rt_period_us);
 }
 
 const char *look_limit_trouble(const struct agent *a)
 {
-	bool unlimited = a->ceiling.limit_us < 0;
+	bool unlimited = limit_now(a) < 0;
 
 	if (unlimited == a->probe.unlimited)
 		return "";
@@ -130,8 +106,7 @@ static void see(struct agent *a, struct sight *s)
 	room_refresh(a);
 	s->ceiling_q20 = ceiling_limit(a).q20;
 	s->foreign_q20 = a->foreign.sum.q20;
-	refresh_limit(a);
-	s->limit = a->ceiling.limit_us;
+	s->limit = limit_now(a);
 	s->period = read_sysctl("sched_rt_period_us", a->probe.rt_period_us);
 	s->usable = topology_usable(&a->probe.root_domain);
 	s->more_granted = a->ceiling.granted.q20 > a->ceiling.most.q20;
