@@ -54,15 +54,10 @@ void look_limits(const struct agent *a, uint64_t *ret_now_ppm, uint64_t *ret_fir
 
 const char *look_limit_trouble(const struct agent *a)
 {
-	bool unlimited = limit_now(a) < 0;
-
-	if (unlimited == a->probe.unlimited)
+	if (!a->probe.unlimited || limit_now(a) < 0)
 		return "";
-	return unlimited
-		       ? "sched_rt_runtime_us is -1 now and was not when taktd started: the kernel "
-			 "keeps nothing back for reservations any more"
-		       : "sched_rt_runtime_us was -1 when taktd started and is not now: nothing can be "
-			 "pinned any more";
+	return "sched_rt_runtime_us was -1 when taktd started and is not now: nothing can be pinned "
+	       "any more";
 }
 
 static void add_pinned(const struct agent *a, struct cpu_info *topology, unsigned n)
