@@ -90,7 +90,7 @@ const struct cpu_info *look_topology(struct agent *a)
 /* Zeroed before it is filled: compared as bytes. */
 struct sight {
 	uint64_t ceiling_q20, foreign_q20;
-	int64_t limit, period;
+	int64_t limit;
 	struct cpus usable;
 	uint64_t more_granted, held, events;
 };
@@ -102,7 +102,6 @@ static void see(struct agent *a, struct sight *s)
 	s->ceiling_q20 = ceiling_limit(a).q20;
 	s->foreign_q20 = a->foreign.sum.q20;
 	s->limit = limit_now(a);
-	s->period = read_sysctl("sched_rt_period_us", a->probe.rt_period_us);
 	s->usable = topology_usable(&a->probe.root_domain);
 	s->more_granted = a->ceiling.granted.q20 > a->ceiling.most.q20;
 	s->held = a->probe.unlimited || holder_held(a->holder).q20 >= a->holder_wish.q20;
