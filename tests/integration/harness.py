@@ -36,8 +36,8 @@ def root():
     return None if os.geteuid() == 0 else "needs root"
 
 
-def _survives(function):
-    """Whether function() ends without OSError in a child; the error otherwise."""
+def error_in_child(function):
+    """The errno of the OSError that ends function() in a child; 0: it ends well."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -50,7 +50,7 @@ def _survives(function):
 
 @_probe
 def deadline():
-    code = _survives(lambda: sched_setattr(0, SCHED_DEADLINE, MS // 10, PROBE_PERIOD_MS * MS))
+    code = error_in_child(lambda: sched_setattr(0, SCHED_DEADLINE, MS // 10, PROBE_PERIOD_MS * MS))
     # Until then the kernel counts it, and reading the limit would take it off twice.
     time.sleep(PROBE_PERIOD_MS / 1000)
     return None if code == 0 else f"SCHED_DEADLINE is refused here: {os.strerror(code)}"

@@ -3,7 +3,9 @@
 wrongly."""
 
 import contextlib
+import functools
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 from harness import (
     MS,
     SCHED_DEADLINE,
+    SCHED_OTHER,
     SECOND,
     Agent,
     Case,
@@ -19,8 +22,10 @@ from harness import (
     agent,
     connector,
     deadline,
+    error_in_child,
     kernel_admission,
     root,
+    sched_getattr,
     sched_setattr,
     take_bandwidth,
     test,
@@ -29,6 +34,7 @@ from harness import (
 
 CPUSETS = Path("/sys/fs/cgroup/cpuset")
 PLACEHOLDER_SECONDS = 1.2  # after its end the kernel counts it for its period of 2^20 us
+DEBT_SECONDS = 3  # end_with_debt()'s debt is counted so long at most
 REST_SECONDS = 1  # a cpuset that was removed is counted without some time later
 LOOK_SECONDS = 1  # taktd looks at the machine so often while somebody watches
 SETTLED_SECONDS = 4.3  # taktd takes no ceiling for certain before the longest period has passed
@@ -56,19 +62,28 @@ def take_everything(case):
     return takers
 
 
-def end_with_debt(case):
-    """A deadline thread ends early in its period and after much of its budget: the kernel counts
-    it until its 0-lag time, some two seconds from now."""
+def end_with_debt(case, threads=1):
+    """Deadline threads end early in their period and after much of their budget: the kernel counts
+    each until its 0-lag time, some two seconds from now."""
+
+    def settle():
+        time.sleep(DEBT_SECONDS)
+        with new_cpuset():
+            pass
+
+    case.addCleanup(settle)
 
     def burn(say):
         sched_setattr(0, SCHED_DEADLINE, 800 * MS, 4 * SECOND)
-        while time.thread_time() < 0.4:
+        while time.thread_time() < 0.3:
             pass
         say(True)
 
-    child = Child(case, burn)
-    child.hear()
-    child.end()
+    children = [Child(case, burn) for _ in range(threads)]
+    for child in children:
+        child.hear()
+    for child in children:
+        child.end()
 
 
 @contextlib.contextmanager
@@ -81,6 +96,43 @@ def new_cpuset():
         yield
     finally:
         group.rmdir()
+
+
+def is_refused(runtime, period):
+    """A deadline thread of that size, in a child that ends at once."""
+    return bool(error_in_child(lambda: sched_setattr(0, SCHED_DEADLINE, runtime, period)))
+
+
+def lose_bandwidth():
+    """A thread that sleeps and leaves SCHED_DEADLINE never gives back what it had. OSError EBUSY
+    when nothing is left to lose."""
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    try:
+        sched_setattr(pid, SCHED_DEADLINE, 400 * MS, SECOND)
+        time.sleep(0.05)  # it sleeps
+        sched_setattr(pid, SCHED_OTHER)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@functools.lru_cache(maxsize=None)
+def reading_counts_anew():
+    """The kernel counts its deadline threads anew when the limit is read."""
+    if cpusets_v1():
+        return cpusets_v1()
+    try:
+        while True:
+            lose_bandwidth()
+    except OSError:
+        pass
+    Path("/proc/sys/kernel/sched_rt_runtime_us").read_text()
+    if not is_refused(400 * MS, SECOND):
+        return None
+    with new_cpuset():
+        return "this kernel counts deadline threads anew only with a cpuset (before Linux 6.15)"
 
 
 def second_thread_spins(say):
@@ -199,12 +251,28 @@ class Miscounted(Case):
         with new_cpuset():
             wait_for("a miscount", lambda: "not promised" in self.at_rest(taktd)["detail"])
             self.assertEqual(taktd.call("Node")["ceilingPpmPerCpu"], before)
-            time.sleep(REST_SECONDS)
-        wait_for("a new count", lambda: self.at_rest(taktd)["status"] == "ok")
-        self.assertEqual(taktd.call("Node")["ceilingPpmPerCpu"], before)
+            if not reading_counts_anew():
+                time.sleep(REST_SECONDS)
+                return
+            wait_for("a new count", lambda: self.at_rest(taktd)["status"] == "ok")
+            self.assertEqual(taktd.call("Node")["ceilingPpmPerCpu"], before)
 
     def at_rest(self, taktd):
         """Asking without a pause has taktd leave its own reservation, which the kernel can
         miscount as well."""
         time.sleep(REST_SECONDS)
         return check_of(taktd, "ceiling")
+
+    @test(needs=[reading_counts_anew])
+    def a_thread_comes_under_its_reservation_though_the_kernels_sum_is_below_zero(self):
+        """It is unsigned there: whatever does not bring it above zero again is refused."""
+        taktd = Agent(self).start()
+        taktd.reserve("camera", "1ms", "100ms", threads={"attach": True})
+        program = Child(self, lambda say: (say(True), time.sleep(1000)))
+        program.hear()
+        time.sleep(REST_SECONDS)
+        end_with_debt(self, threads=4)
+        with new_cpuset():
+            wait_for("a sum below zero", lambda: is_refused(MS, 100 * MS))
+            taktd.call("Attach", name="camera", tids=[program.pid])
+        self.assertEqual(sched_getattr(program.pid).runtime, MS)

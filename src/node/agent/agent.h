@@ -40,6 +40,10 @@ struct ceiling {
 	bw_t most; /* the most that was granted in the first seconds: more would be its mistake */
 	bool settling; /* these seconds */
 	uv_timer_t settled;
+	struct limit limit; /* as last read */
+	uint64_t changed_ns; /* uv_hrtime(): since then `granted` is what it is */
+	uint64_t counted_ns; /* uv_hrtime(): the kernel was made to count anew */
+	uint64_t count_again_ns; /* not before so long after that */
 	/* uv_hrtime(): what threads of ours had may be counted until then */
 	uint64_t ending_until_ns;
 };
@@ -160,8 +164,11 @@ void ceiling_fini(struct agent *a);
 void ceiling_note_ending(struct agent *a, nsec_t period_ns);
 /* How long that may be, rounded up; 0: there is none. */
 uint64_t ceiling_ending_ms(const struct agent *a);
-/* Now the kernel may grant too much; not while our own thread is out of its reservation. */
-bool ceiling_is_doubtful(const struct agent *a);
+/*
+ * For when the kernel's sum must be wrong: makes it count anew, and reads the limit. False: it did so
+ * a moment ago, the longer the more often that changed nothing.
+ */
+bool ceiling_count_anew(struct agent *a);
 
 /* intake.c: releases a transient promise that nobody owns or holds; else does nothing. */
 void intake_expire(struct agent *a, struct promise *p);
@@ -177,7 +184,7 @@ void look_now(struct agent *a);
 const struct cpu_info *look_topology(struct agent *a);
 /* Of a CPU, in millionths: sched_rt_runtime_us in its period; -1 is all of it. */
 void look_limits(const struct agent *a, uint64_t *ret_now_ppm, uint64_t *ret_first_ppm);
-/* The kernel's limit is not what taktd started with, and what it means; "": it is. */
+/* The kernel's limit came or went since taktd started, and what it means; "": it did not. */
 const char *look_limit_trouble(const struct agent *a);
 
 /* room.c: what fits. */

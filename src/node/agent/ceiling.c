@@ -6,7 +6,8 @@
  * The kernel's own count can be too low: when a cpuset's scheduling domains are made anew, it adds
  * up the threads that are there, and what ended a moment ago is taken off a second time at its
  * 0-lag time (dl_rebuild_rd_accounting() and inactive_task_timer(), kernel/sched). Seen on 6.18
- * with cgroup v1 cpusets. The next rebuilding ends it, so what it grants meanwhile is not promised.
+ * with cgroup v1 cpusets. What it grants by that is not promised, and when it stays so, the kernel is
+ * made to count anew (limit.h).
  */
 #include "node/agent/agent.h"
 
@@ -17,6 +18,10 @@
 #include "base/cleanup.h"
 #include "node/kernel/sched.h"
 #include "node/monitor/proc.h"
+
+#define ODD_NS NSEC_PER_SEC /* what is so for that long is no thread that has just ended */
+#define COUNT_AGAIN_MIN_NS (100 * NSEC_PER_MSEC)
+#define COUNT_AGAIN_MAX_NS (10 * NSEC_PER_SEC)
 
 /* The kernel's to_ratio() rounds down (kernel/sched/core.c). */
 static uint64_t kernel_q20(const struct dl_params *p)
@@ -150,6 +155,8 @@ void ceiling_find(struct agent *a)
 	struct ceiling *c = &a->ceiling;
 	struct foreign all;
 
+	c->limit = a->probe.limit;
+	c->count_again_ns = COUNT_AGAIN_MIN_NS;
 	c->granted.q20 = cpus_count(&a->probe.root_domain) * BW_ONE_CPU;
 	c->settling = !a->probe.unlimited;
 	if (c->settling) {
@@ -175,41 +182,67 @@ uint64_t ceiling_ending_ms(const struct agent *a)
 	return now < until ? (until - now) / NSEC_PER_MSEC + 1 : 0;
 }
 
-/* sched_rt_runtime_us as taktd found it, on all CPUs: more is not granted while it counts. */
+/* As taktd found it, on all CPUs: more is not granted while it counts. */
 static uint64_t first_limit_q20(const struct agent *a)
 {
+	const struct limit *l = &a->probe.limit;
 	uint64_t cpus = cpus_count(&a->probe.root_domain);
 
-	return (cpus * (uint64_t)a->probe.rt_runtime_us << 20) / (uint64_t)a->probe.rt_period_us;
+	return (cpus * (uint64_t)l->runtime_us << 20) / (uint64_t)l->period_us;
 }
 
-/*
- * After our own thread has left SCHED_DEADLINE and come back, the kernel (6.18) often counts it no more
- * until it leaves again: taken for granted, that would be promised twice.
- */
-bool ceiling_is_doubtful(const struct agent *a)
-{
-	return a->pace.deadline && a->pace.has_left;
-}
-
-void ceiling_look(struct agent *a)
+bool ceiling_count_anew(struct agent *a)
 {
 	struct ceiling *c = &a->ceiling;
-	uint64_t ours, granted;
+	uint64_t now = uv_hrtime();
 
-	if (a->probe.unlimited)
-		return;
-	ours = running_q20(a) + a->foreign.sum.q20;
+	if (now - c->counted_ns < c->count_again_ns)
+		return false;
+	c->limit = limit_read();
+	c->counted_ns = now;
+	c->count_again_ns *= 2;
+	if (c->count_again_ns > COUNT_AGAIN_MAX_NS)
+		c->count_again_ns = COUNT_AGAIN_MAX_NS;
+	return true;
+}
+
+static void find_granted(struct agent *a)
+{
+	struct ceiling *c = &a->ceiling;
+	uint64_t ours = running_q20(a) + a->foreign.sum.q20, granted;
+
 	if (ours <= c->granted.q20 && limit_is(a->holder, c->granted.q20 - ours))
 		return;
 	count_foreign(a, scan_foreign(a));
 	ours = running_q20(a) + a->foreign.sum.q20;
 	granted = holder_limit(a->holder).q20 + ours;
-	if (granted > c->granted.q20 || !ceiling_ending_ms(a))
-		c->granted.q20 = granted;
+	if (granted == c->granted.q20 || (granted < c->granted.q20 && ceiling_ending_ms(a)))
+		return;
+	c->granted.q20 = granted;
+	c->changed_ns = uv_hrtime();
+	c->count_again_ns = COUNT_AGAIN_MIN_NS;
+}
+
+static bool is_as_at_first(const struct agent *a)
+{
+	const struct ceiling *c = &a->ceiling;
+
+	return c->granted.q20 == c->most.q20 && limit_is_same(&c->limit, &a->probe.limit);
+}
+
+void ceiling_look(struct agent *a)
+{
+	struct ceiling *c = &a->ceiling;
+
+	if (a->probe.unlimited)
+		return;
+	find_granted(a);
+	if (is_as_at_first(a) || uv_hrtime() - c->changed_ns < ODD_NS || ceiling_ending_ms(a) ||
+		!ceiling_count_anew(a))
+		return;
+	find_granted(a);
 	/* A limit that was lifted grants more than there was, and none of that is to be promised. */
-	if (c->settling && c->granted.q20 > c->most.q20 && !ceiling_is_doubtful(a) &&
-		c->granted.q20 <= first_limit_q20(a))
+	if (c->settling && c->granted.q20 > c->most.q20 && c->granted.q20 <= first_limit_q20(a))
 		c->most = c->granted;
 }
 

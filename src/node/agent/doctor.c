@@ -43,11 +43,14 @@ __attribute__((format(printf, 5, 6))) static void add(struct report *r, const ch
 
 static void check_ceiling(struct agent *a, struct report *r)
 {
+	static const char limit_changed[] =
+		"set sched_rt_runtime_us and sched_rt_period_us back, or start taktd anew";
 	static const char count_anew[] =
-		"start taktd anew if sched_rt_runtime_us was changed; otherwise a cpuset or a dying "
-		"thread made the kernel miscount, and it counts anew when a cpuset is made or "
-		"removed";
+		"taktd has the kernel count anew within seconds; before Linux 6.15 it only does when "
+		"a cpuset is made or removed";
 	const struct ceiling *c = &a->ceiling;
+	bool same = limit_is_same(&c->limit, &a->probe.limit);
+	const char *mend = same ? count_anew : limit_changed;
 	unsigned n = cpus_count(&a->probe.root_domain);
 	uint64_t ppm = (ceiling_limit(a).q20 / n * PPM_ONE_CPU) >> 20;
 	char cpus[CPUS_TEXT_MAX], found[TEXT_MAX / 2];
@@ -71,11 +74,11 @@ static void check_ceiling(struct agent *a, struct report *r)
 			"give SCHED_DEADLINE room: sysctl kernel.sched_rt_runtime_us=950000", "%s",
 			found);
 	else if (c->granted.q20 > c->most.q20)
-		add(r, "ceiling", CHECK_LIMITED, count_anew,
+		add(r, "ceiling", CHECK_LIMITED, mend,
 			"%s; %.3f CPU more than that is granted now, and not promised", found,
 			(double)(c->granted.q20 - c->most.q20) / BW_ONE_CPU);
 	else if (c->granted.q20 < c->most.q20)
-		add(r, "ceiling", CHECK_LIMITED, count_anew,
+		add(r, "ceiling", CHECK_LIMITED, mend,
 			"%s; it was %.3f CPU more when taktd started", found,
 			(double)(c->most.q20 - c->granted.q20) / BW_ONE_CPU);
 	else

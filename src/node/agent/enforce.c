@@ -84,6 +84,8 @@ int enforce_hold(struct agent *a)
 		return 0;
 	a->holder_wish = promised_and_not_running(a);
 	r = holder_set(a->holder, a->holder_wish);
+	if (r == -EBUSY && !ceiling_ending_ms(a) && ceiling_count_anew(a))
+		r = holder_set(a->holder, a->holder_wish);
 	if (r == 0)
 		return 0;
 	/* What was missing may have become free meanwhile: never more than the wish. */
@@ -163,6 +165,8 @@ static int turn_on(struct agent *a, struct promise *p, struct promise_thread *t)
 		holder_set(a->holder, (bw_t){ held > share ? held - share : 0 });
 		fault_point("thread.room");
 		r = k->ops->thread_on(k, &kt);
+		if (r == -EBUSY && ceiling_count_anew(a))
+			r = k->ops->thread_on(k, &kt);
 	}
 	if (r == 0) {
 		r = undo_on_dead(k, t);

@@ -2,11 +2,10 @@
 /*
  * What can change without anybody telling taktd: the kernel's limit, deadline threads of other
  * programs, CPUs that go offline or out of our cpuset. Looked at once a second while somebody
- * watches; a look is two small files and two tries of the placeholders.
+ * watches; a look is one small file and two tries of the placeholders.
  */
 #include "node/agent/agent.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,47 +16,36 @@
 
 #define LOOK_MS 1000
 
-static int64_t read_sysctl(const char *name, int64_t otherwise)
+/* Where there is none, the kernel's sum does not matter, and nothing else tells of a new one. */
+static struct limit limit_now(const struct agent *a)
 {
-	char path[128];
-	cleanup_file FILE *f = NULL;
-	int64_t value;
-
-	snprintf(path, sizeof(path), "/proc/sys/kernel/%s", name);
-	f = fopen(path, "re");
-	return f && fscanf(f, "%" SCNd64, &value) == 1 ? value : otherwise;
+	return a->probe.unlimited ? limit_read() : a->ceiling.limit;
 }
 
-/*
- * To read the limit is not free: the kernel (since 6.15, sched_rt_handler() in kernel/sched/rt.c) makes
- * the scheduling domains anew for it and counts all deadline threads, but for those that have just
- * left, which it takes off a second time later. So it is read only where that count does not matter.
- */
-static int64_t limit_now(const struct agent *a)
+static uint64_t share_ppm(struct limit l)
 {
-	return a->probe.unlimited ? read_sysctl("sched_rt_runtime_us", a->probe.rt_runtime_us)
-				  : a->probe.rt_runtime_us;
-}
-
-static uint64_t share_ppm(int64_t runtime_us, int64_t period_us)
-{
-	if (runtime_us < 0 || period_us <= 0 || runtime_us > period_us)
+	if (l.runtime_us < 0 || l.period_us <= 0 || l.runtime_us > l.period_us)
 		return PPM_ONE_CPU;
-	return (uint64_t)runtime_us * PPM_ONE_CPU / (uint64_t)period_us;
+	return (uint64_t)l.runtime_us * PPM_ONE_CPU / (uint64_t)l.period_us;
 }
 
 void look_limits(const struct agent *a, uint64_t *ret_now_ppm, uint64_t *ret_first_ppm)
 {
-	*ret_now_ppm = share_ppm(limit_now(a), a->probe.rt_period_us);
-	*ret_first_ppm = share_ppm(a->probe.rt_runtime_us, a->probe.rt_period_us);
+	*ret_now_ppm = share_ppm(limit_now(a));
+	*ret_first_ppm = share_ppm(a->probe.limit);
 }
 
 const char *look_limit_trouble(const struct agent *a)
 {
-	if (!a->probe.unlimited || limit_now(a) < 0)
+	bool unlimited = limit_now(a).runtime_us < 0;
+
+	if (unlimited == a->probe.unlimited)
 		return "";
-	return "sched_rt_runtime_us was -1 when taktd started and is not now: nothing can be pinned "
-	       "any more";
+	return unlimited
+		       ? "sched_rt_runtime_us is -1 now and was not when taktd started: the kernel "
+			 "keeps nothing back for reservations any more"
+		       : "sched_rt_runtime_us was -1 when taktd started and is not now: nothing can be "
+			 "pinned any more";
 }
 
 static void add_pinned(const struct agent *a, struct cpu_info *topology, unsigned n)
@@ -90,7 +78,7 @@ const struct cpu_info *look_topology(struct agent *a)
 /* Zeroed before it is filled: compared as bytes. */
 struct sight {
 	uint64_t ceiling_q20, foreign_q20;
-	int64_t limit;
+	struct limit limit;
 	struct cpus usable;
 	uint64_t more_granted, held, events;
 };

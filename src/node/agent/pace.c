@@ -56,13 +56,12 @@ static void go_back(uv_timer_t *timer)
 	take(container_of(timer, struct agent, pace.back));
 }
 
-void pace_leave(struct agent *a)
+static void leave(struct agent *a)
 {
 	nsec_t period = a->config.own_period_ns;
 
 	/* The placeholders keep its bandwidth meanwhile. */
 	a->pace.deadline = false;
-	a->pace.has_left = true;
 	sched_set_normal(0);
 	/* An overrun by a tick puts the 0-lag time off. */
 	ceiling_note_ending(a, 3 * period);
@@ -79,7 +78,7 @@ void pace_check(struct agent *a)
 	if (clock_ns(CLOCK_MONOTONIC) - p->since_ns >= a->config.own_period_ns)
 		begin_period(p);
 	else if (clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->used_ns > a->config.own_runtime_ns / 10 * 9)
-		pace_leave(a);
+		leave(a);
 }
 
 static void on_prepare(uv_prepare_t *prepare)

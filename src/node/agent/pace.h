@@ -18,7 +18,6 @@ struct pace {
 	uv_timer_t back;
 	bool begun;
 	bool deadline; /* runs under its reservation now */
-	bool has_left; /* it did not always, since taktd started */
 	nsec_t since_ns, used_ns; /* when this period began, and the CPU time used until then */
 };
 
@@ -31,5 +30,3 @@ void pace_stop(struct agent *a);
  * used, so that the kernel need not throttle it.
  */
 void pace_check(struct agent *a);
-/* Leaves it for a period now. */
-void pace_leave(struct agent *a);

@@ -62,11 +62,6 @@ static void on_settled(uv_timer_t *timer)
 {
 	struct agent *a = container_of(timer, struct agent, ceiling.settled);
 
-	if (ceiling_is_doubtful(a)) {
-		pace_leave(a); /* and it is out when this comes again */
-		uv_timer_start(timer, on_settled, a->config.own_period_ns / NSEC_PER_MSEC, 0);
-		return;
-	}
 	room_refresh(a);
 	a->ceiling.settling = false;
 }

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/fault.h"
+#include "node/kernel/limit.h"
 #include "node/kernel/sched.h"
 
 #define HOLDER_PERIOD_NS ((1ull << 20) * NSEC_PER_USEC)
@@ -100,15 +101,27 @@ void holder_destroy(struct holder *h)
 	free(h);
 }
 
-static int thread_hold(struct holder_thread *t, uint64_t q20)
+static int thread_set(struct holder_thread *t, uint64_t q20)
 {
 	struct dl_params p = { q20 * NSEC_PER_USEC, HOLDER_PERIOD_NS, HOLDER_PERIOD_NS };
+	int r = sched_set_deadline(t->tid, &p, false);
+
+	/* Less is refused where the sum is wrong. */
+	if (r == -EBUSY && q20 < t->q20) {
+		limit_read();
+		r = sched_set_deadline(t->tid, &p, false);
+	}
+	return r;
+}
+
+static int thread_hold(struct holder_thread *t, uint64_t q20)
+{
 	int r;
 
 	if (q20 == t->q20)
 		return 0;
 	fault_point("holder.move");
-	r = q20 ? sched_set_deadline(t->tid, &p, false) : sched_set_normal(t->tid);
+	r = q20 ? thread_set(t, q20) : sched_set_normal(t->tid);
 	if (r == 0)
 		t->q20 = q20;
 	fault_point("holder.moved");

@@ -25,16 +25,6 @@ static nsec_t clock_ns(clockid_t clock)
 	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
-static int64_t read_number(const char *path, int64_t otherwise)
-{
-	cleanup_file FILE *f = fopen(path, "re");
-	long long value;
-
-	if (!f || fscanf(f, "%lld", &value) != 1)
-		return otherwise;
-	return value;
-}
-
 /* A thread of the probe's own, so that nothing is tried on the agent's. */
 static void run_apart(void *(*body)(void *), void *arg)
 {
@@ -115,9 +105,8 @@ void probe_run(struct probe *ret)
 	*ret = (struct probe){ 0 };
 	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
 	ret->tick_ns = tick.tv_nsec;
-	ret->rt_runtime_us = read_number("/proc/sys/kernel/sched_rt_runtime_us", 950000);
-	ret->rt_period_us = read_number("/proc/sys/kernel/sched_rt_period_us", 1000000);
-	ret->unlimited = ret->rt_runtime_us < 0;
+	ret->limit = limit_read();
+	ret->unlimited = ret->limit.runtime_us < 0;
 	run_apart(try_deadline, ret);
 	find_rt_group(ret);
 }

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "core/model/cpus.h"
 #include "core/model/units.h"
+#include "node/kernel/limit.h"
 
 #define PROBE_PATH_MAX 256
 
@@ -19,7 +20,7 @@ struct probe {
 	struct cpus root_domain; /* the CPUs that a deadline thread must be allowed */
 	nsec_t tick_ns; /* 1/HZ: what clock_getres(2) says of CLOCK_MONOTONIC_COARSE */
 	bool unlimited; /* sched_rt_runtime_us is -1: the kernel admits everything */
-	int64_t rt_runtime_us, rt_period_us;
+	struct limit limit; /* as it was then */
 	char rt_group_root[PROBE_PATH_MAX]; /* v1 cpu controller with RT groups; "": none */
 };
 

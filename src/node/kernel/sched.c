@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "node/kernel/limit.h"
 
 /* include/uapi/linux/sched.h and sched/types.h. */
 #define FLAG_RESET_ON_FORK 0x01
@@ -82,15 +83,24 @@ bool sched_is_leaving(pid_t tid)
 	       now.dl.runtime_ns == least.runtime_ns && now.dl.period_ns == least.period_ns;
 }
 
+/* With so little a running thread may not live to make the second call: for hours. */
+static void shrink(pid_t tid)
+{
+	/* Less is refused where the sum is wrong, and a sleeping thread would never give it back. */
+	if (sched_set_deadline(tid, &least, false) == -EBUSY) {
+		limit_read();
+		sched_set_deadline(tid, &least, false);
+	}
+}
+
 int sched_set_normal(pid_t tid)
 {
 	struct sched_now now;
 	int r = sched_get(tid, &now);
 	bool self = tid == 0 || tid == gettid();
 
-	/* With so little a running thread may not live to make the second call: for hours. */
 	if (r == 0 && now.policy == SCHED_DEADLINE && !self)
-		sched_set_deadline(tid, &least, false);
+		shrink(tid);
 	fault_point("sched.least");
 	/* The flag goes last: a fork that copies the thread just now must not see it gone and
 	 * the policy still there (kernel/sched/core.c, sched_fork: EAGAIN). */

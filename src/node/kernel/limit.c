@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/kernel/limit.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+
+static int64_t read_number(const char *path, int64_t otherwise)
+{
+	cleanup_file FILE *f = fopen(path, "re");
+	int64_t value;
+
+	return f && fscanf(f, "%" SCNd64, &value) == 1 ? value : otherwise;
+}
+
+struct limit limit_read(void)
+{
+	return (struct limit){
+		.runtime_us = read_number("/proc/sys/kernel/sched_rt_runtime_us", 950000),
+		.period_us = read_number("/proc/sys/kernel/sched_rt_period_us", 1000000),
+	};
+}
