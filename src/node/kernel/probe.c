@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "node/kernel/affinity.h"
@@ -25,24 +27,67 @@ static nsec_t clock_ns(clockid_t clock)
 	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
-/* A thread of the probe's own, so that nothing is tried on the agent's. */
-static void run_apart(void *(*body)(void *), void *arg)
-{
+/*
+ * A thread of the probe's own, so that nothing is tried on the agent's. When it has done its work, or
+ * at once where it has none, it sleeps until its end: what a sleeping thread has is free when it is
+ * taken from it (sched_set_normal()), what a running one has only later.
+ */
+struct dummy {
 	pthread_t thread;
+	pid_t tid;
+	void (*work)(void *arg); /* NULL: none */
+	void *arg;
+	sem_t done, stop;
+};
 
-	if (pthread_create(&thread, NULL, body, arg) == 0)
-		pthread_join(thread, NULL);
+static void wait_for(sem_t *semaphore)
+{
+	while (sem_wait(semaphore) < 0)
+		;
+}
+
+static void *be_dummy(void *arg)
+{
+	struct dummy *d = arg;
+
+	d->tid = gettid();
+	if (d->work)
+		d->work(d->arg);
+	sem_post(&d->done);
+	wait_for(&d->stop);
+	return NULL;
+}
+
+/* Returns when its work is done; false: it could not be started. */
+static bool dummy_start(struct dummy *d, void (*work)(void *arg), void *arg)
+{
+	*d = (struct dummy){ .work = work, .arg = arg };
+	sem_init(&d->done, 0, 0);
+	sem_init(&d->stop, 0, 0);
+	if (pthread_create(&d->thread, NULL, be_dummy, d) != 0)
+		return false;
+	wait_for(&d->done);
+	return true;
+}
+
+static void dummy_end(struct dummy *d)
+{
+	sched_set_normal(d->tid);
+	sem_post(&d->stop);
+	pthread_join(d->thread, NULL);
+	sem_destroy(&d->done);
+	sem_destroy(&d->stop);
 }
 
 /*
  * A CPU belongs to the root domain when a mask without it is refused: EPERM, which the kernel
  * looks for before it looks for room (__sched_setscheduler(), kernel/sched/syscalls.c).
  */
-static void find_root_domain(struct probe *p, const struct dl_params *least)
+static void find_root_domain(struct probe *p, pid_t tid, const struct dl_params *least)
 {
 	struct cpus all;
 
-	if (affinity_get(0, &all) < 0)
+	if (affinity_get(tid, &all) < 0)
 		return;
 	CPUS_FOREACH(cpu, &all)
 	{
@@ -53,33 +98,34 @@ static void find_root_domain(struct probe *p, const struct dl_params *least)
 			if (other != cpu)
 				cpus_add(&without, other);
 		}
-		if (cpus_count(&without) == 0 || affinity_set(0, &without) < 0 ||
-			sched_set_deadline(0, least, false) == -EPERM)
+		if (cpus_count(&without) == 0 || affinity_set(tid, &without) < 0 ||
+			sched_set_deadline(tid, least, false) == -EPERM)
 			cpus_add(&p->root_domain, cpu);
-		sched_set_normal(0);
+		sched_set_normal(tid);
 	}
-	affinity_set(0, &all);
 }
 
-static void *try_deadline(void *arg)
+static void try_deadline(struct probe *p)
 {
-	/* Small, but more than a try takes: an overrun here would be paid back for minutes. */
 	static const struct dl_params least = { 50 * NSEC_PER_USEC, NSEC_PER_SEC, NSEC_PER_SEC };
-	struct probe *p = arg;
-	int r = sched_set_deadline(0, &least, false);
+	struct dummy d;
+	int r;
 
+	if (!dummy_start(&d, NULL, NULL)) {
+		snprintf(p->deadline_why, sizeof(p->deadline_why), "no thread can be started");
+		return;
+	}
+	r = sched_set_deadline(d.tid, &least, false);
 	/* Where all is taken, it works as well: who may not, or cannot, gets another error. */
 	p->deadline = r == 0 || r == -EBUSY;
-	if (!p->deadline) {
+	if (!p->deadline)
 		snprintf(p->deadline_why, sizeof(p->deadline_why), "%s", sched_reason(r));
-		return NULL;
-	}
-	sched_set_normal(0);
-	if (p->unlimited)
-		affinity_get(0, &p->root_domain);
-	else
-		find_root_domain(p, &least);
-	return NULL;
+	sched_set_normal(d.tid);
+	if (p->deadline && p->unlimited)
+		affinity_get(d.tid, &p->root_domain);
+	else if (p->deadline)
+		find_root_domain(p, d.tid, &least);
+	dummy_end(&d);
 }
 
 static void find_rt_group(struct probe *p)
@@ -107,7 +153,7 @@ void probe_run(struct probe *ret)
 	ret->tick_ns = tick.tv_nsec;
 	ret->limit = limit_read();
 	ret->unlimited = ret->limit.runtime_us < 0;
-	run_apart(try_deadline, ret);
+	try_deadline(ret);
 	find_rt_group(ret);
 }
 
@@ -121,7 +167,7 @@ struct overrun {
  * ran since the start, less a budget for each period begun, is the overrun that is not yet paid
  * back.
  */
-static void *spin_over_budget(void *arg)
+static void spin_over_budget(void *arg)
 {
 	struct overrun *o = arg;
 	struct dl_params p = { .runtime_ns = o->tick_ns + o->tick_ns / 4 };
@@ -131,7 +177,7 @@ static void *spin_over_budget(void *arg)
 	/* Not a multiple of the tick, so that budgets end at every phase of it. */
 	p.period_ns = p.deadline_ns = 4 * o->tick_ns + o->tick_ns / 4;
 	if (sched_set_deadline(0, &p, false) < 0)
-		return NULL;
+		return;
 	last = clock_ns(CLOCK_MONOTONIC);
 	end = last + 2 * OVERRUN_PERIODS * p.period_ns;
 	ran_before = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -148,15 +194,15 @@ static void *spin_over_budget(void *arg)
 		last = now;
 	}
 	o->tried = periods == OVERRUN_PERIODS;
-	sched_set_normal(0);
-	return NULL;
 }
 
 void probe_overrun(nsec_t tick_ns, struct probe_overrun *ret)
 {
 	struct overrun o = { .tick_ns = tick_ns };
+	struct dummy d;
 
-	run_apart(spin_over_budget, &o);
+	if (dummy_start(&d, spin_over_budget, &o))
+		dummy_end(&d);
 	ret->measured = o.tried;
 	ret->worst_ns = o.worst_ns;
 	ret->granularity_ns = tick_ns;
