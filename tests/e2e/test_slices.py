@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-import test_dra
+from agent import Varlink
 from cluster import wait_until
 from e2e import NODE, NodeCase, test
 from harness import (
@@ -24,7 +24,7 @@ from harness import (
     two_cpus,
 )
 from puppet import recount, settled
-from test_dra import DEVICE_CLASS, DRIVER, SLICES, claim, claiming_pod
+from takt_node import DEVICE_CLASS, DRIVER, SLICES, Programs, claim, claiming_pod
 
 NAME = f"{NODE}-{DRIVER}"
 RT_RUNTIME = Path("/proc/sys/kernel/sched_rt_runtime_us")
@@ -96,7 +96,7 @@ class Published(NodeCase):
 
     def setUp(self):
         super().setUp()
-        self.takt = test_dra.Programs(self)
+        self.takt = Programs(self)
         self.takt.start_taktd()
         self.takt.start_dra()
         self.apply(DEVICE_CLASS)
@@ -130,7 +130,7 @@ class Published(NodeCase):
         return {t["key"].removeprefix(f"{DRIVER}/"): (t["value"], t["effect"]) for t in found}
 
     def call(self, method, **parameters):
-        with test_dra.Varlink(self.takt.socket) as door:
+        with Varlink(self.takt.socket) as door:
             return door.call(method, **parameters)
 
     def reserve(self, name, runtime, period, **spec):
