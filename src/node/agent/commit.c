@@ -2,8 +2,10 @@
 #include "node/agent/commit.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -156,42 +158,96 @@ static void finish(struct commit *c, int r)
 	commit_destroy(c);
 }
 
-static void run_in_worker(uv_work_t *req)
+static void *work_on(void *arg)
 {
-	struct agent *a = container_of(req, struct agent, commits.work);
-	struct commit *c = a->commits.first;
+	struct agent *a = arg;
+	struct commits *all = &a->commits;
+	uint64_t one = 1;
 
 	/* Of this thread alone: a Bind must not wait behind the load that it is there against. */
-	if (!a->commits.ran)
-		setpriority(PRIO_PROCESS, gettid(), -20);
-	a->commits.ran = true;
-	fault_point("commit.begin");
-	c->result = work(c);
-	fault_point("commit.end");
-}
-
-static void next(struct agent *a);
-
-static void after_work(uv_work_t *req, int status)
-{
-	struct agent *a = container_of(req, struct agent, commits.work);
-	struct commit *c = a->commits.first;
-
-	a->commits.busy = false;
-	a->commits.first = c->next;
-	if (!a->commits.first)
-		a->commits.last = NULL;
-	finish(c, status < 0 ? err_set(&c->err, status, "taktd is ending") : c->result);
-	next(a);
+	setpriority(PRIO_PROCESS, gettid(), -20);
+	for (;;) {
+		while (sem_wait(&all->go) < 0)
+			;
+		if (!all->first)
+			return NULL;
+		fault_point("commit.begin");
+		all->first->result = work(all->first);
+		fault_point("commit.end");
+		if (write(all->done_fd, &one, sizeof(one)) < 0)
+			abort(); /* only where the descriptor is not ours any more */
+	}
 }
 
 static void next(struct agent *a)
 {
-	if (a->commits.busy || !a->commits.first)
+	struct commits *all = &a->commits;
+
+	if (all->busy || !all->first)
 		return;
-	a->commits.busy = true;
-	if (uv_queue_work(&a->loop, &a->commits.work, run_in_worker, after_work) < 0)
-		abort(); /* only without a callback */
+	all->busy = true;
+	sem_post(&all->go);
+}
+
+static void on_done(uv_poll_t *poll, int status, int events)
+{
+	struct agent *a = container_of(poll, struct agent, commits.done);
+	struct commits *all = &a->commits;
+	struct commit *c = all->first;
+	uint64_t n;
+
+	if (read(all->done_fd, &n, sizeof(n)) < 0)
+		return;
+	all->busy = false;
+	all->first = c->next;
+	if (!all->first)
+		all->last = NULL;
+	finish(c, c->result);
+	next(a);
+}
+
+static int start_worker(struct agent *a)
+{
+	sigset_t blocked, before;
+	int r;
+
+	sigfillset(&blocked);
+	pthread_sigmask(SIG_SETMASK, &blocked, &before);
+	r = pthread_create(&a->commits.worker, NULL, work_on, a);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -r;
+}
+
+int commits_begin(struct agent *a, struct err *err)
+{
+	struct commits *all = &a->commits;
+	int r;
+
+	all->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (all->done_fd < 0)
+		return err_set_errno(err, errno, "make an eventfd");
+	sem_init(&all->go, 0, 0);
+	r = start_worker(a);
+	if (r < 0) {
+		close(all->done_fd);
+		return err_set_errno(err, r, "start the thread that writes to disk");
+	}
+	uv_poll_init(&a->loop, &all->done, all->done_fd);
+	uv_poll_start(&all->done, UV_READABLE, on_done);
+	all->begun = true;
+	return 0;
+}
+
+void commits_end(struct agent *a)
+{
+	struct commits *all = &a->commits;
+
+	if (!all->begun)
+		return;
+	sem_post(&all->go);
+	pthread_join(all->worker, NULL);
+	sem_destroy(&all->go);
+	close(all->done_fd);
 }
 
 void commit_start(struct commit *c)

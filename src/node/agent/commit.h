@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What must be on disk before it is said: changes of the store and of the CDI folder, carried out
- * one after the other on libuv's worker, because fsync(2) has no other way not to block. The rest
- * of the agent asks for a change and is called back when it is durable.
+ * one after the other by a worker, because fsync(2) has no other way not to block. The rest of the
+ * agent asks for a change and is called back when it is durable.
+ *
+ * The worker is not libuv's: where its uv_async_send() is met half-way, the loop calls sched_yield(2)
+ * (uv__async_spin(), src/unix/async.c), which costs a deadline thread the rest of its period.
  */
 #pragma once
 
 #include <jansson.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -61,10 +66,17 @@ struct commit {
 
 struct commits {
 	struct commit *first, *last;
-	uv_work_t work;
-	bool busy;
-	bool ran; /* the worker's own: it has its priority */
+	bool busy; /* the first is the worker's */
+	bool begun;
+	pthread_t worker;
+	sem_t go; /* the first is to be carried out; none: the worker ends */
+	int done_fd; /* eventfd(2): it is done */
+	uv_poll_t done;
 };
+
+int commits_begin(struct agent *a, struct err *err);
+/* None may be left; the loop has ended. */
+void commits_end(struct agent *a);
 
 /* NULL: out of memory. */
 struct commit *commit_create(struct agent *a, enum commit_kind kind, const char *name);

@@ -162,6 +162,8 @@ static int start(struct agent *a, struct err *err)
 
 	fault_point("start.store");
 	if (r == 0)
+		r = commits_begin(a, err);
+	if (r == 0)
 		r = open_kernel(a, err);
 	if (r < 0)
 		return r;
@@ -205,6 +207,7 @@ static void stop(struct agent *a)
 	uv_walk(&a->loop, ignore_handle, NULL);
 	uv_run(&a->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&a->loop);
+	commits_end(a);
 	fault_point("stop.written");
 	for (struct promise *p = a->promises.first; p; p = next) {
 		next = p->next;
@@ -231,8 +234,6 @@ static void prepare_process(void)
 	struct rlimit files;
 
 	signal(SIGPIPE, SIG_IGN);
-	/* One worker: changes are made one after the other anyway. */
-	setenv("UV_THREADPOOL_SIZE", "1", 1);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
