@@ -178,13 +178,14 @@ static int look_at_process(void *context, pid_t pid)
 }
 
 /* A walk over all of /proc, so at most once a second, however often somebody asks. */
-static void check_rt_threads(struct report *r)
+static void check_rt_threads(struct agent *a, struct report *r)
 {
 	static struct rt_scan s;
 	static uint64_t again_ns;
 
 	if (uv_hrtime() >= again_ns) {
 		s = (struct rt_scan){ 0 };
+		pace_burst(a);
 		proc_each_process(look_at_process, &s);
 		again_ns = uv_hrtime() + NSEC_PER_SEC;
 	}
@@ -314,7 +315,7 @@ size_t doctor_checks(struct agent *a, struct check *ret, size_t max)
 	check_granularity(a, &r);
 	check_agent(a, &r);
 	check_foreign(a, &r);
-	check_rt_threads(&r);
+	check_rt_threads(a, &r);
 	add(&r, "group", a->kerns[PLACEMENT_GROUP] ? CHECK_LIMITED : CHECK_NO,
 		a->kerns[PLACEMENT_GROUP] ? NULL
 					  : "not needed unless a document says placement group",

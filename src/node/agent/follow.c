@@ -266,6 +266,7 @@ bool follow_find(struct agent *a, struct promise *p, struct binding *b)
 		if (proc_gone(t->pid, t->start))
 			tasks_remove(&a->tasks, t);
 	}
+	pace_burst(a);
 	/* Until no process has a parent that was just found. */
 	do {
 		s.added = 0;

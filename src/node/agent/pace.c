@@ -69,6 +69,12 @@ static void leave(struct agent *a)
 	uv_timer_start(&a->pace.back, go_back, period / NSEC_PER_MSEC + 1, 0);
 }
 
+void pace_burst(struct agent *a)
+{
+	if (a->pace.deadline)
+		leave(a);
+}
+
 void pace_check(struct agent *a)
 {
 	struct pace *p = &a->pace;

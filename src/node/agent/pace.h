@@ -30,3 +30,5 @@ void pace_stop(struct agent *a);
  * used, so that the kernel need not throttle it.
  */
 void pace_check(struct agent *a);
+/* Before a piece of work that may take more than the budget: leaves it now. */
+void pace_burst(struct agent *a);
