@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 help:
 	@echo 'make demo      install what is missing, build, and show what a reservation does'
 	@echo 'make check     install what is missing, build, and run all the tests'
-	@echo 'make bench     measure: admission, reserve, hook, memory'
+	@echo 'make bench     measure: admission, reserve, hook, memory; then bench-node'
 	@echo 'make bench-node  measure claims on a real Kubernetes node (as root)'
 	@echo 'make e2e       build a real Kubernetes node (once), and run claims on it'
 	@echo 'make fuzz      run every fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds'
@@ -27,6 +27,7 @@ check: packages
 bench: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 	@meson test -C $(BUILD) --benchmark --num-processes 1 --verbose
+	@$(MAKE) --no-print-directory bench-node
 
 e2e: packages
 	@tools/install-packages check e2e

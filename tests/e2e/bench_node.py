@@ -7,6 +7,7 @@ import argparse
 import http.client
 import json
 import os
+import signal
 import ssl
 import statistics
 import sys
@@ -113,6 +114,18 @@ def row(what, measured, limit):
     print(f"{what:<52} {measured:<34} {limit}", flush=True)
 
 
+def nri_delays(cluster, takt):
+    """What takt-dra says of its answers to the runtime when it is asked by a signal."""
+    log = cluster.state / "logs" / "takt-dra.log"
+    os.kill(takt.running["takt-dra"].pid, signal.SIGUSR1)
+    return wait_until("takt-dra tells", lambda: find_delays(log.read_text()), 5)
+
+
+def find_delays(text):
+    found = [line for line in text.splitlines() if " answers: p50" in line]
+    return found[-1].partition("NRI: ")[2] if found else None
+
+
 def resident(pid):
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
@@ -123,11 +136,13 @@ def resident(pid):
 def measure(cluster, ground, takt, pods, rounds):
     api = Api(cluster)
     cluster.apply(DEVICE_CLASS)
-    # 10 ms of CPU a second each: fifty of them fit on any machine.
-    cluster.apply(template("rt", 10000, runtime="200us", period="20ms"))
+    cluster.apply(template("rt", 200000, runtime="4ms", period="20ms"))
+    # 10 ms of CPU a second each: fifty of them fit on any machine. They start slowly, as the runtime's
+    # last steps are made within the reservation.
+    cluster.apply(template("small", 10000, runtime="200us", period="20ms"))
 
-    def claiming(name):
-        return claiming_pod(name, "rt", source="resourceClaimTemplateName")
+    def claiming(name, of="rt"):
+        return claiming_pod(name, of, source="resourceClaimTemplateName")
 
     prepare, unprepare = (
         Calls(ground, m) for m in ("NodePrepareResources", "NodeUnprepareResources")
@@ -145,7 +160,7 @@ def measure(cluster, ground, takt, pods, rounds):
     unprepare.tell("unprepare, as the kubelet sees it", "1.5 ms", "")
     names = [f"held-{i}" for i in range(pods)]
     for name in names:
-        api.ask("POST", PODS, claiming(name))
+        api.ask("POST", PODS, claiming(name, "small"))
     wait_until("all run", lambda: all(started(api, name) for name in names), 150)
     held = {n: resident(takt.running[n].pid) for n in ("taktd", "takt-dra")}
     with_claim, without = (statistics.median(times[k]) for k in ("with", "without"))
@@ -161,6 +176,7 @@ def measure(cluster, ground, takt, pods, rounds):
         "20 MiB",
     )
     row("resident with none", f"{idle:.1f} MiB", "")
+    row("NRI events, as takt-dra measures them", nri_delays(cluster, takt), "p99 1 ms")
     if names:
         cluster.delete(*(f"pod/{name}" for name in names))
     wait_until("all is released", lambda: not takt.reservations(), 60)

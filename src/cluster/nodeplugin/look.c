@@ -6,6 +6,7 @@
  */
 #include "cluster/nodeplugin/nodeplugin.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,7 @@ static void ended(struct plugin *p, uint64_t next_ms)
 	json_decref(TAKE(l->list));
 	l->asking = false;
 	l->done_ns = uv_hrtime();
+	malloc_trim(0); /* what many pods at once needed */
 	if (l->again)
 		next_ms = SOON_MS;
 	l->again = false;

@@ -19,7 +19,7 @@
 #define AT_ONCE 4
 #define TRIES_MAX 8
 #define PODS_MAX 8 /* that get an Event of one refusal */
-#define SOON_MS 5 /* the kubelet has its answer by then, and goes on */
+#define SOON_MS 500 /* a pod that starts needs the CPUs and the API server more */
 #define TIME_MAX 40
 
 /* What is to be told of one claim. */
