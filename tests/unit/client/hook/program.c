@@ -281,6 +281,27 @@ TEST(a_socket_that_nobody_listens_to_fails_the_start)
 	check_sentence(&run, 69, "taktd is not running at ");
 }
 
+static void *start_later(void *arg)
+{
+	usleep(100000);
+	server_start(arg);
+	return NULL;
+}
+
+TEST(an_agent_that_comes_a_moment_later_is_waited_for)
+{
+	struct server s = { .manner = ANSWER, .text = YES };
+	struct run run;
+	pthread_t later;
+
+	CHECK(pthread_create(&later, NULL, start_later, &s) == 0);
+	run = run_hook(STATE);
+	CHECK(pthread_join(later, NULL) == 0);
+	server_stop(&s);
+	CHECK_EQ(run.status, 0);
+	CHECK_TEXT(run.said, "");
+}
+
 TEST(an_agent_that_says_nothing_fails_the_start)
 {
 	struct run run = run_against(SILENT, "");
