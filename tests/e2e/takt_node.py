@@ -83,9 +83,9 @@ class Programs:
         self.start("taktd", "--state-dir", self.folder / "state", "--hook", hook)
         wait_until("taktd answers", self.answers, 20)
 
-    def start_dra_unregistered(self):
+    def start_dra_unregistered(self, *words):
         """As long as there is no kubelet, nothing is published."""
-        self.start("takt-dra", "--node", NODE, "--kubeconfig", self.cluster.kubeconfig)
+        self.start("takt-dra", "--node", NODE, "--kubeconfig", self.cluster.kubeconfig, *words)
 
     def start_dra(self):
         self.start_dra_unregistered()

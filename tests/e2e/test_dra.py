@@ -9,7 +9,7 @@ import time
 from cluster import wait_until
 from e2e import NODE, test
 from harness import MS
-from takt_node import DRIVER, SLICES, TaktCase, claim, claiming_pod
+from takt_node import DRIVER, SLICES, Programs, TaktCase, claim, claiming_pod
 
 
 class Claims(TaktCase):
@@ -43,6 +43,30 @@ class Claims(TaktCase):
         after = wait_until("there is a slice", self.takt.slice, 10)
         print(f"# it was there again after {time.monotonic() - begun:.1f} s", flush=True)
         self.assertNotEqual(after["metadata"]["uid"], before)
+
+    @test
+    def the_second_of_two_takt_dra_serves_beside_the_first_and_goes_on_when_that_is_killed(self):
+        registry = self.cluster.node_path("/var/lib/kubelet/plugins_registry")
+        service = self.cluster.node_path(f"/var/lib/kubelet/plugins/{DRIVER}")
+        log = self.cluster.state / "logs" / "takt-dra.log"
+        before, words = self.takt.slice()["metadata"]["uid"], "registered with the kubelet"
+        times = log.read_text().count(words)
+        second = Programs(self)
+        second.start_dra_unregistered("--instance", "second")
+        wait_until("it is registered", lambda: log.read_text().count(words) > times, 20)
+        self.assertEqual(len(list(registry.iterdir())), 2)
+        first_pod = self.start("camera", runtime="4ms", period="20ms")
+        self.expect_under(first_pod[0], 4 * MS, 20 * MS)
+        self.takt.stop("takt-dra", signal.SIGKILL)
+        wait_until("its sockets are gone", lambda: len(list(registry.iterdir())) == 1, 20)
+        self.assertEqual([p.name for p in service.iterdir()], ["dra-second.sock"])
+        self.assertEqual(self.takt.slice()["metadata"]["uid"], before)
+        self.start("later", runtime="2ms", period="10ms")
+        self.expect_untouched("camera", first_pod)
+        self.cluster.kubectl("delete", f"{SLICES}/{NODE}-{DRIVER}")
+        wait_until("the second publishes", self.takt.slice, 10)
+        self.cluster.delete("pod/camera", "pod/later")
+        self.expect_nothing_promised()
 
     @test
     def a_running_pod_keeps_its_reservation_while_takt_dra_and_the_kubelet_start_anew(self):

@@ -5,6 +5,7 @@ YAML is as small as the one in the README."""
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import chart
@@ -14,9 +15,16 @@ from cluster import wait_until
 from e2e import NODE, Case, root, test
 from harness import MS, podman
 from installed import DRIVER, Installed, TaktNode
+from kernel import SCHED_DEADLINE, sched_getattr
 from processes import start_time
+from puppet import Watcher
+from takt_node import claiming_pod, template
 
 HOOK = "/var/lib/takt/bin/takt-hook"
+KUBELET = "/var/lib/kubelet"
+DAEMONSET = ("--namespace", NAMESPACE, "daemonset/takt")
+LOOK_SECONDS = 0.002
+POD_SECONDS = 1.5  # between two that are created during an update
 SYS_NICE, NET_ADMIN = 1 << 23, 1 << 12  # include/uapi/linux/capability.h
 
 
@@ -140,16 +148,65 @@ class Replacement(TaktNode):
         pid = self.processes(pod)["main"]
         self.expect_under(pid, 4 * MS, 20 * MS)
         began, (old,) = start_time(pid), self.pods()
-        words = ["--namespace", NAMESPACE, "daemonset/takt"]
-        self.cluster.kubectl("rollout", "restart", *words)
-        self.cluster.kubectl("rollout", "status", "--timeout=90s", *words)
-        (new,) = self.pods()
-        self.assertNotEqual(new["metadata"]["uid"], old["metadata"]["uid"])
-        self.assertEqual([s["restartCount"] for s in new["status"]["containerStatuses"]], [0, 0])
+        watcher = Watcher(lambda: time.sleep(LOOK_SECONDS) or sched_getattr(pid).policy)
+        self.addCleanup(watcher.stop)
+        (slice_before,) = wait_until("its slice is published", self.slices, 20)
+        self.cluster.kubectl("rollout", "restart", *DAEMONSET)
+        self.expect_updated(old)
+        self.assertEqual(watcher.stop().seen, [SCHED_DEADLINE])
+        print(f"# looked {watcher.count} times", flush=True)
         self.assertEqual(start_time(pid), began)
         self.expect_under(pid, 4 * MS, 20 * MS)
         self.assertEqual([r["state"] for r in self.reservations()], ["active"])
+        (slice_after,) = self.slices()
+        self.assertEqual(slice_after["metadata"]["uid"], slice_before["metadata"]["uid"])
+
+    @test
+    def pods_that_are_created_all_through_an_update_start(self):
+        self.install()
+        self.addCleanup(chart.uninstall, self.cluster)
+        (old,) = self.pods()
+        wait_until("its slice is published", self.slices, 20)
+        self.apply(template("rt", 20000, runtime="1ms", period="50ms", guarantee="soft"))
+        self.cluster.kubectl("rollout", "restart", *DAEMONSET)
+        names = self.pods_while_there_is(old)
+        for name in names:
+            self.cluster.wait(f"pod/{name}", "condition=Ready", 90)
+            self.expect_under(self.processes(name)["main"], MS, 50 * MS)
+        print(f"# {len(names)} pods, restarts of their containers: {self.restarts(names)}")
+        self.expect_updated(old)
+        self.assertEqual(len(self.reservations()), len(names))
+        self.cluster.kubectl("delete", "pod", "--grace-period=1", *names)
+        self.expect_nothing_promised()
+
+    def pods_while_there_is(self, old):
+        """Creates pods with a claim each until that one has gone, and one more; their names."""
+        names, last = [], False
+        while not last:
+            last = old["metadata"]["uid"] not in {p["metadata"]["uid"] for p in self.pods()}
+            names.append(f"pod-{len(names)}")
+            self.apply(claiming_pod(names[-1], "rt", source="resourceClaimTemplateName"))
+            time.sleep(POD_SECONDS)
+        return names
+
+    def restarts(self, names):
+        found = [self.cluster.get("pod", n)["status"]["containerStatuses"][0] for n in names]
+        return [s["restartCount"] for s in found]
+
+    def expect_updated(self, old):
+        """One new pod has taken over from that one, of which nothing is left."""
+        self.cluster.kubectl("rollout", "status", "--timeout=90s", *DAEMONSET)
+        wait_until("the old pod is gone", lambda: len(self.pods()) == 1, 30)
+        (new,) = self.pods()
+        uid = new["metadata"]["uid"]
+        self.assertNotEqual(uid, old["metadata"]["uid"])
+        self.assertEqual([s["restartCount"] for s in new["status"]["containerStatuses"]], [0, 0])
+        sockets = {p.name for p in self.host(f"{KUBELET}/plugins_registry").iterdir()}
+        self.assertEqual(sockets, {f"{DRIVER}-{uid}-reg.sock"})
+        sockets = {p.name for p in self.host(f"{KUBELET}/plugins/{DRIVER}").iterdir()}
+        self.assertEqual(sockets, {f"dra-{uid}.sock"})
         self.assertTrue(os.access(self.host(HOOK), os.X_OK))
+        self.assertEqual(len(self.slices()), 1)
 
     @test
     def nothing_is_left_where_takt_was_installed_used_and_uninstalled(self):
@@ -173,7 +230,7 @@ class Replacement(TaktNode):
             *self.cluster.get("mutatingadmissionpolicybindings"),
         ]
         self.assertEqual([p["metadata"]["name"] for p in policies if DRIVER in str(p)], [])
-        plugins = "/var/lib/kubelet/plugins"
+        plugins = f"{KUBELET}/plugins"
         left = {
             *self.host("/run/cdi").glob("*"),
             *self.host("/run/takt").rglob("*.sock"),

@@ -12,6 +12,9 @@
 
 #include "base/cleanup.h"
 
+#define AWAY_NS (2 * NSEC_PER_SEC)
+#define AWAY_PAUSE_NS (20 * NSEC_PER_MSEC)
+
 nsec_t call_now_ns(void)
 {
 	struct timespec t;
@@ -126,6 +129,26 @@ static int socket_connect(const char *path, nsec_t deadline_ns, int *ret_fd)
 	return 0;
 }
 
+/*
+ * A taktd that is started anew, or replaced by the one that stands by, is away for less than a
+ * second: no reason to fail a container.
+ */
+static int connect_patiently(const char *path, nsec_t deadline_ns, int *ret_fd)
+{
+	static const struct timespec pause = { .tv_nsec = AWAY_PAUSE_NS };
+	nsec_t until_ns = call_now_ns() + AWAY_NS;
+	int r;
+
+	if (until_ns > deadline_ns)
+		until_ns = deadline_ns;
+	while ((r = socket_connect(path, deadline_ns, ret_fd)) == -ENOENT || r == -ECONNREFUSED) {
+		if (call_now_ns() >= until_ns)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return r;
+}
+
 static int message_send(int fd, struct bytes message)
 {
 	while (message.len > 0) {
@@ -169,7 +192,7 @@ enum hook_exit call_agent(const char *path, nsec_t deadline_ns, struct bytes mes
 	char buf[static BIND_REPLY_MAX], struct bytes *ret, struct err *err)
 {
 	cleanup_fd int fd = -1;
-	int r = socket_connect(path, deadline_ns, &fd);
+	int r = connect_patiently(path, deadline_ns, &fd);
 
 	if (r == 0)
 		r = message_send(fd, message);

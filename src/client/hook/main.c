@@ -21,24 +21,26 @@ struct options {
 	const char *reservation;
 	const char *path;
 	const char *cdi_dir;
+	const char *state_dir;
 	nsec_t timeout_ns;
 };
 
 static const char help[] =
 	"Usage: takt-hook bind --socket PATH --reservation NAME [--timeout TIME] < STATE\n"
 	"       takt-hook install --path PATH\n"
-	"       takt-hook remove --path PATH --cdi-dir DIR\n"
+	"       takt-hook remove --path PATH --cdi-dir DIR [--state-dir DIR]\n"
 	"\n"
 	"Called by a container runtime as the createRuntime hook of a Takt CDI device: binds the\n"
 	"container to the reservation, or fails, so that the container does not start.\n"
 	"install copies this program to where runtimes find it; remove takes it away, unless a\n"
-	"reservation is left whose CDI file names it.\n"
+	"reservation is left whose CDI file names it, or another taktd stands by to take over.\n"
 	"\n"
 	"  --socket PATH       the control socket of taktd\n"
 	"  --reservation NAME  the reservation\n"
 	"  --timeout TIME      how long to wait for taktd; default 5s\n"
 	"  --path PATH         where the program is put\n"
 	"  --cdi-dir DIR       the folder of the CDI files\n"
+	"  --state-dir DIR     the folder of taktd's store\n"
 	"  --help              show this\n"
 	"  --version           show the version\n"
 	"\n"
@@ -104,13 +106,15 @@ static int install_main(const struct options *o)
 static int remove_main(const struct options *o)
 {
 	struct err err = ERR_NULL;
-	bool kept = false;
+	enum place_kept kept;
 
 	if (!o->path || !o->cdi_dir)
 		return wrong_usage(NULL, "say which, and where CDI files are: --path, --cdi-dir");
-	if (place_remove(o->path, o->cdi_dir, &kept, &err) < 0)
+	if (place_remove(o->path, o->cdi_dir, o->state_dir, &kept, &err) < 0)
 		return fail(HOOK_FAILED, NULL, &err);
-	if (kept)
+	if (kept == PLACE_WAITED_FOR)
+		fprintf(stderr, "takt: %s stays: another taktd takes over\n", o->path);
+	if (kept == PLACE_NAMED)
 		fprintf(stderr, "takt: %s stays: CDI files in %s name it\n", o->path, o->cdi_dir);
 	return HOOK_OK;
 }
@@ -147,6 +151,7 @@ int main(int argc, char **argv)
 		{ "timeout", required_argument, NULL, 't' },
 		{ "path", required_argument, NULL, 'p' },
 		{ "cdi-dir", required_argument, NULL, 'd' },
+		{ "state-dir", required_argument, NULL, 'w' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ 0 },
@@ -164,6 +169,8 @@ int main(int argc, char **argv)
 			o.path = optarg;
 		else if (c == 'd')
 			o.cdi_dir = optarg;
+		else if (c == 'w')
+			o.state_dir = optarg;
 		else if (c == 't')
 			r = timeout_parse(optarg, &o.timeout_ns);
 		else if (c == 'h')

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,7 +13,10 @@
 #include "base/file.h"
 
 #define SELF "/proc/self/exe"
-#define CDI_PREFIX "rt.takt.dev-reservation_" /* node/cdi/cdi.h, which clients do not include */
+/* node/cdi/cdi.h and node/store/store_private.h, which clients do not include */
+#define CDI_PREFIX "rt.takt.dev-reservation_"
+#define LOCK_FILE "takt.lock"
+#define LOCK_STAND_BY 1
 
 struct place {
 	char folder[PATH_MAX];
@@ -79,15 +83,39 @@ static int is_named(const char *cdi_dir, bool *ret, struct err *err)
 	return 0;
 }
 
-int place_remove(const char *path, const char *cdi_dir, bool *ret_kept, struct err *err)
+static int is_waited_for(const char *state_dir, bool *ret, struct err *err)
 {
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_STAND_BY, .l_len = 1
+	};
+	cleanup_fd int folder = open(state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int fd = openat(folder, LOCK_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	*ret = false;
+	if (folder < 0 || fd < 0)
+		return errno == ENOENT ? 0 : err_set_errno(err, errno, "look at %s", state_dir);
+	if (fcntl(fd, F_GETLK, &lock) < 0)
+		return err_set_errno(err, errno, "look at %s/" LOCK_FILE, state_dir);
+	*ret = lock.l_type != F_UNLCK;
+	return 0;
+}
+
+int place_remove(const char *path, const char *cdi_dir, const char *state_dir,
+	enum place_kept *ret_kept, struct err *err)
+{
+	bool named = false, waited_for = false;
 	struct place p;
 	int r = split(path, &p, err);
 
 	if (r == 0)
-		r = is_named(cdi_dir, ret_kept, err);
-	if (r < 0 || *ret_kept)
+		r = is_named(cdi_dir, &named, err);
+	if (r == 0 && state_dir)
+		r = is_waited_for(state_dir, &waited_for, err);
+	if (r < 0)
 		return r;
+	*ret_kept = named ? PLACE_NAMED : waited_for ? PLACE_WAITED_FOR : PLACE_GONE;
+	if (*ret_kept)
+		return 0;
 	if (unlink(path) < 0 && errno != ENOENT)
 		return err_set_errno(err, errno, "remove %s", path);
 	/* Also used by others, or mounted: then it stays. */

@@ -5,15 +5,17 @@
  */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/err.h"
 
 /* Whoever starts the program at `path` meanwhile gets the old one or the new one, whole. */
 int place_install(const char *path, struct err *err);
 
-/*
- * Removes it, and its folder if that is then empty, unless `cdi_dir` has a file that names a hook of
- * ours; *ret_kept says so. What is not there is no error.
- */
-int place_remove(const char *path, const char *cdi_dir, bool *ret_kept, struct err *err);
+enum place_kept {
+	PLACE_GONE,
+	PLACE_NAMED, /* by a file in `cdi_dir` */
+	PLACE_WAITED_FOR, /* a taktd stands by to have the store in `state_dir` (NULL: none does) */
+};
+
+/* Removes it, and its folder if that is then empty, unless it is kept. What is not there is no error. */
+int place_remove(const char *path, const char *cdi_dir, const char *state_dir,
+	enum place_kept *ret_kept, struct err *err);

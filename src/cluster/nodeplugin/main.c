@@ -35,7 +35,7 @@ enum exit_code {
 };
 
 struct options {
-	const char *node, *kubeconfig, *socket, *kubelet_dir, *nri_socket;
+	const char *node, *kubeconfig, *socket, *kubelet_dir, *instance, *nri_socket;
 	uint64_t max_utilisation_ppm;
 };
 
@@ -49,6 +49,8 @@ static const char usage[] =
 	"      --socket PATH       taktd's control socket; default $TAKT_SOCKET, then\n"
 	"                          " TAKT_SOCKET_DEFAULT "\n"
 	"      --kubelet-dir PATH  the kubelet's folder; default /var/lib/kubelet\n"
+	"      --instance NAME     of several at a time, as in a rolling update: this one's name,\n"
+	"                          in the names of its sockets; default: the only one\n"
 	"      --max-task-utilisation U\n"
 	"                          no claim has more than this of a CPU for one thread: what\n"
 	"                          is published is then what proves hard ones, too; default:\n"
@@ -103,6 +105,7 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_statu
 		{ "kubeconfig", required_argument, NULL, 'k' },
 		{ "socket", required_argument, NULL, 's' },
 		{ "kubelet-dir", required_argument, NULL, 'd' },
+		{ "instance", required_argument, NULL, 'i' },
 		{ "max-task-utilisation", required_argument, NULL, 'u' },
 		{ "nri-socket", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' }, {} };
@@ -117,6 +120,8 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_statu
 			o->socket = optarg;
 		else if (key == 'd')
 			o->kubelet_dir = optarg;
+		else if (key == 'i')
+			o->instance = optarg;
 		else if (key == 'u' && read_utilisation(optarg, &o->max_utilisation_ppm))
 			continue;
 		else if (key == 'r')
@@ -153,26 +158,20 @@ static int open_kube(struct plugin *p, const char *kubeconfig, struct err *err)
 }
 
 /* The kubelet connects as soon as it sees the registration's socket: that comes last. */
-static int open_sockets(struct plugin *p, const char *kubelet_dir, struct err *err)
+static int open_sockets(struct plugin *p, struct err *err)
 {
-	char folder[PLUGIN_PATH_MAX];
-	int n = snprintf(folder, sizeof(folder), "%s/plugins/" CLAIM_DRIVER, kubelet_dir);
+	const struct sockets *s = &p->sockets;
 	int r;
 
-	if (n >= (int)sizeof(folder) - 32)
-		return err_set(err, -ENAMETOOLONG, "%s is too long a path", kubelet_dir);
-	if (mkdir(folder, 0750) < 0 && errno != EEXIST)
-		return err_set_errno(err, errno, "make %s", folder);
-	snprintf(p->endpoint, sizeof(p->endpoint), "%s/plugins/" CLAIM_DRIVER "/dra.sock",
-		kubelet_dir);
-	snprintf(p->registration_path, sizeof(p->registration_path),
-		"%s/plugins_registry/" CLAIM_DRIVER "-reg.sock", kubelet_dir);
-	p->owner = (struct kubelet_owner){ &prepare_handler, p->endpoint, &p->health };
+	if (mkdir(s->folder, 0750) < 0 && errno != EEXIST)
+		return err_set_errno(err, errno, "make %s", s->folder);
+	sockets_sweep(s);
+	p->owner = (struct kubelet_owner){ &prepare_handler, s->endpoint, &p->health };
 	r = listen_open(
-		&p->dra, &p->loop, p->endpoint, kubelet_dra_methods, kubelet_n_dra_methods, p, err);
+		&p->dra, &p->loop, s->endpoint, kubelet_dra_methods, kubelet_n_dra_methods, p, err);
 	if (r < 0)
 		return r;
-	return listen_open(&p->registration, &p->loop, p->registration_path,
+	return listen_open(&p->registration, &p->loop, s->registration,
 		kubelet_registration_methods, kubelet_n_registration_methods, p, err);
 }
 
@@ -232,7 +231,7 @@ static int start(struct plugin *p, const struct options *o, struct err *err)
 	if (r == 0)
 		r = runtime_start(p, o->nri_socket, err);
 	if (r == 0)
-		r = open_sockets(p, o->kubelet_dir, err);
+		r = open_sockets(p, err);
 	return r;
 }
 
@@ -268,7 +267,7 @@ static void stop(struct plugin *p)
 
 int main(int argc, char **argv)
 {
-	static struct plugin plugin;
+	static struct plugin plugin = { .publish.turn_fd = -EBADF };
 	struct options o = { .node = getenv("NODE_NAME"),
 		.socket = getenv("TAKT_SOCKET"),
 		.kubelet_dir = "/var/lib/kubelet",
@@ -278,6 +277,10 @@ int main(int argc, char **argv)
 
 	if (!read_options(&o, argc, argv, &status))
 		return status;
+	if (sockets_name(o.kubelet_dir, o.instance, &plugin.sockets, &err) < 0) {
+		plugin_log("%s", err.text);
+		return EXIT_USAGE;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
 	uv_loop_init(&plugin.loop);

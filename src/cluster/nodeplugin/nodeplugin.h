@@ -19,6 +19,7 @@
 #include "cluster/nodeplugin/health.h"
 #include "cluster/nodeplugin/kubelet.h"
 #include "cluster/nodeplugin/listen.h"
+#include "cluster/nodeplugin/sockets.h"
 
 #define PLUGIN_PATH_MAX 256
 
@@ -50,6 +51,8 @@ struct publish {
 	struct slice_plan plan; /* while it is carried out */
 	size_t at; /* its next step */
 	int64_t generation; /* the last */
+	int turn_fd; /* its lock says who publishes */
+	bool has_turn, waits_for_turn;
 	unsigned dropped, told; /* enum slice_drop */
 };
 
@@ -78,7 +81,7 @@ struct plugin {
 	struct kube_client *kube;
 	struct door *door;
 	struct listen *registration, *dra;
-	char endpoint[PLUGIN_PATH_MAX], registration_path[PLUGIN_PATH_MAX];
+	struct sockets sockets;
 	uv_signal_t stop_term, stop_int;
 
 	struct errand *errands; /* prepare.c */
@@ -123,7 +126,7 @@ void look_stop(struct plugin *p);
 
 /* publish.c: what the node can promise, as ResourceSlices that are always there. */
 int publish_start(struct plugin *p, struct err *err);
-/* The kubelet has taken us: from now on there are slices. */
+/* The kubelet has taken us: from now on there are slices, of this takt-dra or one before it. */
 void publish_registered(struct plugin *p);
 /* look.facts are new. */
 void publish_changed(struct plugin *p);

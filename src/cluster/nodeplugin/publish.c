@@ -7,7 +7,9 @@
 #include "cluster/nodeplugin/nodeplugin.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "base/cleanup.h"
 #include "cluster/dra/claim.h"
@@ -15,6 +17,7 @@
 
 #define MANAGER "takt-dra"
 #define AGAIN_MS 300 /* after it was taken away: kubelets delete in a burst */
+#define TURN_MS 500 /* another look whether the takt-dra before us has ended */
 
 static void on_timer(uv_timer_t *timer);
 static void next_step(struct plugin *p);
@@ -176,6 +179,29 @@ static void on_node(void *data, const struct kube_answer *answer)
 	make_plan(p);
 }
 
+/*
+ * In a rolling update two are there, maybe of different versions or options. One publishes, so that
+ * they do not write against each other: the one that was there first, until it ends, and with it
+ * its lock (flock(2)). What it has written stays.
+ */
+static bool takes_turn(struct plugin *p)
+{
+	struct publish *b = &p->publish;
+
+	if (b->has_turn)
+		return true;
+	if (b->turn_fd < 0)
+		b->turn_fd = open(p->sockets.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	b->has_turn =
+		b->turn_fd < 0 || flock(b->turn_fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+	if (b->has_turn)
+		sockets_sweep(&p->sockets); /* of the one before, if it was killed */
+	else if (!b->waits_for_turn)
+		plugin_log("another takt-dra publishes what this node can promise, until it ends");
+	b->waits_for_turn = !b->has_turn;
+	return b->has_turn;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct plugin *p = container_of(timer, struct plugin, publish.timer);
@@ -185,6 +211,10 @@ static void on_timer(uv_timer_t *timer)
 
 	if (!b->registered || !b->synced || (!p->look.known && !p->look.told_lost))
 		return; /* each of them comes here again */
+	if (!takes_turn(p)) {
+		sync_in(p, TURN_MS);
+		return;
+	}
 	b->busy = true;
 	if (b->node_uid[0])
 		make_plan(p);
@@ -257,4 +287,6 @@ void publish_stop(struct plugin *p)
 	uv_timer_stop(&p->publish.timer);
 	ended(p);
 	json_decref(TAKE(p->publish.stored));
+	if (p->publish.turn_fd >= 0)
+		close(TAKE_FD(p->publish.turn_fd));
 }

@@ -13,6 +13,7 @@
 #include "node/agent/config.h"
 #include "node/agent/pace.h"
 #include "node/agent/promise.h"
+#include "node/agent/standby.h"
 #include "node/agent/tasks.h"
 #include "node/kernel/holder.h"
 #include "node/kernel/kern.h"
@@ -85,10 +86,12 @@ struct agent {
 	char events_why[ERR_TEXT_MAX]; /* why there are none; "": there are */
 
 	struct store *store;
+	struct standby standby; /* while another agent has the store */
 	struct commits commits;
 	bool recovering; /* taking over what an earlier agent left */
 	struct door *door;
 	uv_signal_t stop_term, stop_int;
+	bool told_to_end;
 	char boot_note[ERR_TEXT_MAX]; /* what the store said when it was opened */
 	struct told *told; /* told.c: what others say of this machine */
 };

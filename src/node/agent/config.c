@@ -17,6 +17,8 @@ enum setting_type {
 	SETTING_PATH,
 	SETTING_DURATION,
 	SETTING_NAME,
+	SETTING_SWITCH,
+	_SETTING_MAX,
 };
 
 struct setting {
@@ -46,7 +48,19 @@ static const struct setting settings[] = {
 		"runtime of taktd's own reservation in each period" },
 	{ "own-period", SETTING_DURATION, offsetof(struct config, own_period_ns), "40ms",
 		"period of taktd's own reservation" },
+	{ "standby", SETTING_SWITCH, offsetof(struct config, standby), "no",
+		"where another taktd has the store, wait until it ends, then take over" },
 };
+
+static int set_switch(bool *at, const char *name, const char *value, struct err *err)
+{
+	bool yes = strcmp(value, "yes") == 0;
+
+	if (!yes && strcmp(value, "no") != 0)
+		return err_set(err, -EINVAL, "%s: '%s' is neither yes nor no", name, value);
+	*at = yes;
+	return 0;
+}
 
 static int set(struct config *c, const struct setting *s, const char *value, struct err *err)
 {
@@ -54,6 +68,8 @@ static int set(struct config *c, const struct setting *s, const char *value, str
 	size_t len = strlen(value);
 	int r;
 
+	if (s->type == SETTING_SWITCH)
+		return set_switch(at, s->name, value, err);
 	if (s->type == SETTING_DURATION) {
 		r = duration_parse(value, at, err);
 		return r < 0 ? err_wrap(err, r, "%s", s->name) : 0;
@@ -124,14 +140,20 @@ static int read_file(struct config *c, const char *path, struct err *err)
 
 static void print_help(void)
 {
+	static const char *const values[_SETTING_MAX] = {
+		[SETTING_PATH] = "TEXT",
+		[SETTING_DURATION] = "TIME",
+		[SETTING_NAME] = "TEXT",
+		[SETTING_SWITCH] = "",
+	};
+
 	printf("Usage: taktd [options]\n\n"
 	       "Keeps reservations of CPU time for containers on this machine.\n\n"
 	       "  --config FILE       settings, one 'name = value' a line; flags override it\n");
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
 		const struct setting *s = &settings[i];
 
-		printf("  --%-12s %-4s %s", s->name, s->type == SETTING_DURATION ? "TIME" : "TEXT",
-			s->help);
+		printf("  --%-12s %-4s %s", s->name, values[s->type], s->help);
 		if (s->initial)
 			printf(" (%s)", s->initial);
 		printf("\n");
@@ -160,8 +182,9 @@ static int read_flags(int argc, char **argv, struct config *c, const char **ret_
 	int flag, r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
-		options[3 + i] =
-			(struct option){ settings[i].name, required_argument, NULL, 256 + i };
+		options[3 + i] = (struct option){ settings[i].name,
+			settings[i].type == SETTING_SWITCH ? optional_argument : required_argument,
+			NULL, 256 + i };
 	optind = 0;
 	opterr = 0;
 	while (r == 0 && (flag = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -170,7 +193,7 @@ static int read_flags(int argc, char **argv, struct config *c, const char **ret_
 		else if (flag == 'h' || flag == 'V')
 			*ret_answer = CONFIG_DONE;
 		else if (flag >= 256)
-			r = set(c, &settings[flag - 256], optarg, err);
+			r = set(c, &settings[flag - 256], optarg ?: "yes", err);
 		else
 			r = err_set(err, -EINVAL, "wrong option '%s' (see taktd --help)",
 				argv[optind - 1]);

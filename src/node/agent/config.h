@@ -19,6 +19,7 @@ struct config {
 	char hook[CONFIG_PATH_MAX];
 	char group[CONFIG_PATH_MAX];
 	nsec_t own_runtime_ns, own_period_ns;
+	bool standby; /* until the agent that has the store ends */
 };
 
 enum config_answer {

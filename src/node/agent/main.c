@@ -67,15 +67,23 @@ static int read_boot_id(char *ret, size_t size, struct err *err)
 	return 0;
 }
 
+/* 1: told to end while another agent had it. */
 static int open_store(struct agent *a, struct err *err)
 {
 	struct store_opened opened;
 	char boot_id[64];
 	int r = read_boot_id(boot_id, sizeof(boot_id), err);
 
-	if (r == 0)
-		r = store_open(a->config.state_dir, boot_id, &a->store, &opened, err);
 	if (r < 0)
+		return r;
+	r = store_open(a->config.state_dir, boot_id, &a->store, &opened, err);
+	if (r == -EAGAIN && a->config.standby) {
+		agent_log("standing by: %s", err->text);
+		r = standby_wait(a, err);
+		if (r == 0)
+			r = store_open(a->config.state_dir, boot_id, &a->store, &opened, err);
+	}
+	if (r != 0)
 		return r;
 	if (opened.set_aside[0]) {
 		snprintf(a->boot_note, sizeof(a->boot_note),
@@ -153,9 +161,13 @@ static void open_events(struct agent *a)
 
 static void on_stop(uv_signal_t *signal, int number)
 {
+	struct agent *a = signal->data;
+
+	a->told_to_end = true;
 	uv_stop(signal->loop);
 }
 
+/* 1: told to end before there was anything to begin with. */
 static int start(struct agent *a, struct err *err)
 {
 	int r = open_store(a, err);
@@ -165,7 +177,7 @@ static int start(struct agent *a, struct err *err)
 		r = commits_begin(a, err);
 	if (r == 0)
 		r = open_kernel(a, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	fault_point("start.kernel");
 	measure_overrun(a);
@@ -226,6 +238,7 @@ static void stop(struct agent *a)
 	holder_destroy(a->holder);
 	fault_point("stop.let-go");
 	store_close(a->store);
+	standby_fini(a);
 	fault_point("stop.closed");
 }
 
@@ -266,14 +279,16 @@ int main(int argc, char **argv)
 	uv_timer_init(&agent.loop, &agent.later_timer);
 	uv_signal_init(&agent.loop, &agent.stop_term);
 	uv_signal_init(&agent.loop, &agent.stop_int);
+	agent.stop_term.data = agent.stop_int.data = &agent;
 	uv_signal_start(&agent.stop_term, on_stop, SIGTERM);
 	uv_signal_start(&agent.stop_int, on_stop, SIGINT);
+	standby_init(&agent);
 	r = start(&agent, &err);
 	if (r == 0) {
 		agent_log("ready on %s", agent.config.socket);
 		notify_send("READY=1");
 		uv_run(&agent.loop, UV_RUN_DEFAULT);
-	} else {
+	} else if (r < 0) {
 		agent_log("%s", err.text);
 	}
 	stop(&agent);

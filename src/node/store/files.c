@@ -11,7 +11,6 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 
-#define LOCK_FILE "takt.lock"
 #define DATABASE_MIN 512 /* one page of the smallest size; SQLite takes 1 byte for empty */
 
 /*
@@ -43,27 +42,54 @@ int folder_open(struct store *s, struct err *err)
 	return 0;
 }
 
-/* fcntl(2) tells who holds the lock, and children do not inherit it. */
-int folder_lock(struct store *s, struct err *err)
+static int lock_open(struct store *s, struct err *err)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char who[32] = "another agent";
-
-	s->lockfd = openat(s->dirfd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	s->lockfd =
+		openat(s->dirfd, STORE_LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (s->lockfd < 0 && errno == EROFS)
 		return store_error(s, SQLITE_READONLY, err);
 	if (s->lockfd < 0 && (errno == ENOSPC || errno == EDQUOT))
 		return store_error(s, SQLITE_FULL, err);
 	if (s->lockfd < 0)
-		return err_set_errno(err, -errno, "cannot open %s/" LOCK_FILE, s->dir);
+		return err_set_errno(err, -errno, "cannot open %s/" STORE_LOCK_FILE, s->dir);
+	return 0;
+}
+
+/* fcntl(2) tells who holds the lock, and children do not inherit it. */
+int folder_lock(struct store *s, struct err *err)
+{
+	struct flock lock = STORE_LOCK(F_WRLCK, STORE_LOCK_USE);
+	char who[32] = "another agent";
+	int r = lock_open(s, err);
+
+	if (r < 0)
+		return r;
 	if (fcntl(s->lockfd, F_SETLK, &lock) == 0)
 		return 0;
 	if (errno != EAGAIN && errno != EACCES)
-		return err_set_errno(err, -errno, "cannot lock %s/" LOCK_FILE, s->dir);
+		return err_set_errno(err, -errno, "cannot lock %s/" STORE_LOCK_FILE, s->dir);
 	if (fcntl(s->lockfd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0)
 		snprintf(who, sizeof(who), "process %d", (int)lock.l_pid);
-	return err_set(err, -EBUSY, "%s uses the state folder %s: end it, or name another folder",
+	return err_set(err, -EAGAIN, "%s uses the state folder %s: end it, or name another folder",
 		who, s->dir);
+}
+
+int folder_stand_by(struct store *s, struct err *err)
+{
+	struct flock lock = STORE_LOCK(F_RDLCK, STORE_LOCK_STAND_BY);
+	int r = lock_open(s, err);
+
+	if (r == 0 && fcntl(s->lockfd, F_SETLK, &lock) < 0)
+		return err_set_errno(err, -errno, "cannot lock %s/" STORE_LOCK_FILE, s->dir);
+	return r;
+}
+
+int store_wait(int fd)
+{
+	struct flock lock = STORE_LOCK(F_WRLCK, STORE_LOCK_USE);
+	struct flock stand_by = STORE_LOCK(F_UNLCK, STORE_LOCK_STAND_BY);
+
+	return fcntl(fd, F_SETLKW, &lock) < 0 || fcntl(fd, F_SETLK, &stand_by) < 0 ? -errno : 0;
 }
 
 const char *files_fault(const struct store *s)

@@ -236,20 +236,29 @@ static int database_begin(struct store *s, struct store_opened *report, struct e
 	return r < 0 ? r : schema_migrate(s, version, err);
 }
 
+/* NULL: no memory. */
+static struct store *store_create(const char *dir, struct err *err)
+{
+	cleanup_store struct store *s = calloc(1, sizeof(*s));
+
+	if (s) {
+		s->dirfd = s->lockfd = -1;
+		s->dir = strdup(dir);
+	}
+	if (!s || !s->dir) {
+		err_set_errno(err, -ENOMEM, "cannot open the store in %s", dir);
+		return NULL;
+	}
+	return TAKE(s);
+}
+
 int store_open(const char *dir, const char *boot_id, struct store **ret,
 	struct store_opened *ret_report, struct err *err)
 {
-	cleanup_store struct store *s = calloc(1, sizeof(*s));
+	cleanup_store struct store *s = store_create(dir, err);
 	struct store_opened report = { 0 };
-	int r;
+	int r = s ? folder_open(s, err) : -ENOMEM;
 
-	if (!s)
-		return err_set_errno(err, -ENOMEM, "cannot open the store in %s", dir);
-	s->dirfd = s->lockfd = -1;
-	s->dir = strdup(dir);
-	if (!s->dir)
-		return err_set_errno(err, -ENOMEM, "cannot open the store in %s", dir);
-	r = folder_open(s, err);
 	if (r == 0)
 		r = folder_lock(s, err);
 	if (r == 0)
@@ -265,6 +274,18 @@ int store_open(const char *dir, const char *boot_id, struct store **ret,
 	*ret = TAKE(s);
 	*ret_report = report;
 	return 0;
+}
+
+int store_stand_by(const char *dir, int *ret_fd, struct err *err)
+{
+	cleanup_store struct store *s = store_create(dir, err);
+	int r = s ? folder_open(s, err) : -ENOMEM;
+
+	if (r == 0)
+		r = folder_stand_by(s, err);
+	if (r == 0)
+		*ret_fd = TAKE_FD(s->lockfd);
+	return r;
 }
 
 void store_close(struct store *s)

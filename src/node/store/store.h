@@ -64,12 +64,26 @@ struct store_opened {
  * Opens DIR/takt.db, and makes both where they are missing (mode 0700 and 0600). What is there
  * and cannot be our database is renamed to takt.db.damaged-TIME and a new one begun.
  *
- * -EBUSY: another agent uses the folder. -EPROTONOSUPPORT: a newer Takt wrote it; it is left as
- * it is. -EPERM: others may write to the folder. -EROFS, -ENOSPC, -EIO, -ENOMEM as they say.
+ * -EAGAIN: another agent uses the folder. -EBUSY: another program has the database open.
+ * -EPROTONOSUPPORT: a newer Takt wrote it; it is left as it is. -EPERM: others may write to the
+ * folder. -EROFS, -ENOSPC, -EIO, -ENOMEM as they say.
  */
 int store_open(const char *dir, const char *boot_id, struct store **ret,
 	struct store_opened *ret_report, struct err *err);
 void store_close(struct store *s); /* accepts NULL */
+
+/*
+ * For an agent that store_open() told -EAGAIN and that waits: takt-hook remove now sees that somebody
+ * stands by. *ret_fd is for store_wait().
+ */
+int store_stand_by(const char *dir, int *ret_fd, struct err *err);
+
+/*
+ * Returns when no other agent uses the folder, however long that takes. From then on it is this
+ * process's, for store_open() too, as long as fd is open: closing it ends all of a process's locks
+ * of a file (fcntl(2)). -EINTR: a signal's handler was run.
+ */
+int store_wait(int fd);
 
 /*
  * Each of these is one transaction with its history row `change` (NULL: none). Promises are on

@@ -12,6 +12,18 @@
 #define STORE_APPLICATION_ID 0x54616b74 /* "Takt"; sqlite.org/fileformat.html, offset 68 */
 #define STORE_TEXT_MAX (1 << 20)
 
+#define STORE_LOCK_FILE "takt.lock"
+
+/* What of the lock's file is locked; client/hook/place.c looks at the second, too. */
+enum store_lock {
+	STORE_LOCK_USE, /* by the agent that has the folder */
+	STORE_LOCK_STAND_BY, /* by those that wait for it, together */
+};
+#define STORE_LOCK(type, at)                                                        \
+	{                                                                           \
+		.l_type = (type), .l_whence = SEEK_SET, .l_start = (at), .l_len = 1 \
+	}
+
 enum sql {
 	SQL_BEGIN,
 	SQL_COMMIT,
@@ -92,6 +104,7 @@ int64_t schema_version(void);
 /* The state folder: made, opened and locked for us alone. */
 int folder_open(struct store *s, struct err *err);
 int folder_lock(struct store *s, struct err *err);
+int folder_stand_by(struct store *s, struct err *err); /* instead of folder_lock() */
 
 /* What is wrong with the files, before SQLite touches them; NULL: nothing. */
 const char *files_fault(const struct store *s);

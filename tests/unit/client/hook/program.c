@@ -281,6 +281,27 @@ TEST(a_socket_that_nobody_listens_to_fails_the_start)
 	check_sentence(&run, 69, "taktd is not running at ");
 }
 
+static void *start_later(void *arg)
+{
+	usleep(100000);
+	server_start(arg);
+	return NULL;
+}
+
+TEST(an_agent_that_comes_a_moment_later_is_waited_for)
+{
+	struct server s = { .manner = ANSWER, .text = YES };
+	struct run run;
+	pthread_t later;
+
+	CHECK(pthread_create(&later, NULL, start_later, &s) == 0);
+	run = run_hook(STATE);
+	CHECK(pthread_join(later, NULL) == 0);
+	server_stop(&s);
+	CHECK_EQ(run.status, 0);
+	CHECK_TEXT(run.said, "");
+}
+
 TEST(an_agent_that_says_nothing_fails_the_start)
 {
 	struct run run = run_against(SILENT, "");
@@ -512,7 +533,7 @@ static struct run install(const struct placed *p)
 static struct run take_away(const struct placed *p)
 {
 	const char *const args[] = { "takt-hook", "remove", "--path", p->path, "--cdi-dir", p->cdi,
-		NULL };
+		"--state-dir", folder, NULL };
 
 	return run_args(args, "", 0);
 }
@@ -548,6 +569,30 @@ TEST(it_stays_while_a_cdi_file_names_it)
 	/* Nothing there is nothing to do. */
 	CHECK_EQ(take_away(&p).status, 0);
 	CHECK(access(p.bin, F_OK) < 0);
+}
+
+TEST(it_stays_while_another_taktd_stands_by_to_take_over)
+{
+	struct flock stands_by = { .l_type = F_RDLCK, .l_start = 1, .l_len = 1 };
+	struct flock has_it = { .l_type = F_WRLCK, .l_len = 1 };
+	struct placed p = place();
+	struct run run;
+	char lock[112];
+	int fd;
+
+	snprintf(lock, sizeof(lock), "%s/takt.lock", folder);
+	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(fcntl(fd, F_SETLK, &has_it) == 0 && fcntl(fd, F_SETLK, &stands_by) == 0);
+	CHECK_EQ(install(&p).status, 0);
+	run = take_away(&p);
+	check_sentence(&run, 0, "another taktd takes over");
+	CHECK(access(p.path, X_OK) == 0);
+	stands_by.l_type = F_UNLCK;
+	CHECK(fcntl(fd, F_SETLK, &stands_by) == 0);
+	CHECK_EQ(take_away(&p).status, 0);
+	CHECK(access(p.bin, F_OK) < 0);
+	close(fd);
+	CHECK(unlink(lock) == 0 && rmdir(p.cdi) == 0);
 }
 
 TEST(a_place_that_cannot_be_is_said)

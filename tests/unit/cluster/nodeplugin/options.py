@@ -39,10 +39,22 @@ class Options(unittest.TestCase):
         self.assertEqual(status, 64)
         self.assertIn("--node", err)
 
+    def test_an_instance_is_a_part_of_a_sockets_name(self):
+        for wrong in ("", "a/b", "..//", "a b", 64 * "x"):
+            status, _, err = run("--node", "a", "--instance", wrong)
+            self.assertEqual(status, 64, wrong)
+            self.assertIn(f"instance '{wrong}'", err)
+        status, _, err = run(
+            *("--node", "a", "--instance", "5a4a72d0-0c5b-4b0e-9f0a-6d1c7b3e8f21"),
+            *("--kubeconfig", "/nonexistent/kubeconfig"),
+        )
+        self.assertEqual(status, 70, err)
+
     def test_help_names_every_option(self):
         status, out, _ = run("--help")
         self.assertEqual(status, 0)
-        for option in ("node", "kubeconfig", "socket", "kubelet-dir", "max-task-utilisation"):
+        options = ("node", "kubeconfig", "socket", "kubelet-dir", "instance", "nri-socket")
+        for option in (*options, "max-task-utilisation"):
             self.assertIn(f"--{option} ", out)
 
 

@@ -411,16 +411,15 @@ TEST(an_empty_database_of_ours_gets_its_tables)
 	store_close(s);
 }
 
-TEST(two_agents_cannot_use_one_folder)
+/* A child that has the store, with the promise `theirs`, until the pipe is closed. */
+static pid_t child_with_store(int *ret_pipe)
 {
-	int ready[2], done[2], status;
+	int ready[2], done[2];
 	struct store_opened report;
-	struct err err = ERR_NULL;
 	struct store *s = NULL;
-	char c = 0, expect[64];
+	char c = 0;
 	pid_t child;
 
-	fixture_new();
 	CHECK(pipe(ready) == 0 && pipe(done) == 0);
 	child = fork();
 	if (child == 0) {
@@ -431,13 +430,67 @@ TEST(two_agents_cannot_use_one_folder)
 		_exit(read(done[0], &c, 1) == 0 ? 0 : 1);
 	}
 	close(ready[1]);
+	close(done[0]);
 	CHECK_EQ(read(ready[0], &c, 1), 1);
-	CHECK_EQ(store_open(fixture_dir, "boot-1", &s, &report, &err), -EBUSY);
+	close(ready[0]);
+	*ret_pipe = done[1];
+	return child;
+}
+
+TEST(two_agents_cannot_use_one_folder)
+{
+	struct store_opened report;
+	struct err err = ERR_NULL;
+	struct store *s = NULL;
+	char expect[64];
+	int done, status;
+	pid_t child;
+
+	fixture_new();
+	child = child_with_store(&done);
+	CHECK_EQ(store_open(fixture_dir, "boot-1", &s, &report, &err), -EAGAIN);
 	snprintf(expect, sizeof(expect), "process %d uses the state folder", (int)child);
 	CHECK(strstr(err.text, expect));
-	close(done[1]);
+	close(done);
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
 	s = fixture_open(NULL);
 	CHECK_TEXT(fixture_content(s), "theirs ");
 	store_close(s);
+}
+
+/* Asked by another process: one's own locks are in nobody's way, and closing the file ends them. */
+static bool is_stood_by(void)
+{
+	pid_t asker = fork();
+	int status = 0;
+
+	if (asker == 0) {
+		struct flock lock = { .l_type = F_WRLCK, .l_start = 1, .l_len = 1 };
+		char path[300];
+
+		snprintf(path, sizeof(path), "%s/takt.lock", fixture_dir);
+		_exit(fcntl(open(path, O_RDONLY | O_CLOEXEC), F_GETLK, &lock) == 0 &&
+			lock.l_type != F_UNLCK);
+	}
+	CHECK(waitpid(asker, &status, 0) == asker);
+	return WEXITSTATUS(status) == 1;
+}
+
+TEST(an_agent_that_stands_by_is_seen_and_has_the_store_when_the_other_one_ends)
+{
+	struct err err = ERR_NULL;
+	int fd = -1, done, status;
+	pid_t child;
+
+	fixture_new();
+	child = child_with_store(&done);
+	CHECK(!is_stood_by());
+	CHECK_EQ(store_stand_by(fixture_dir, &fd, &err), 0);
+	CHECK(is_stood_by());
+	close(done);
+	CHECK_EQ(store_wait(fd), 0);
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(!is_stood_by());
+	store_close(fixture_open(NULL));
+	close(fd);
 }
