@@ -87,16 +87,15 @@ def healthy(url):
 
 class Cluster:
     """The one cluster of this machine. case: a test (or a class of tests) whose cleanups end it,
-    or None. Versions: of $TAKT_KUBERNETES and $TAKT_CONTAINERD, or the default ones."""
+    or None. Versions: None is that of the environment or the default one, see source()."""
 
     def __init__(self, case=None, kubernetes=None, containerd=None):
         self.case, self.state = case, STATE
         self.processes = Processes(STATE)
-        wished = os.environ.get
         self.sources = {
             "etcd": source("etcd"),
-            "kubernetes": source("kubernetes", kubernetes or wished("TAKT_KUBERNETES")),
-            "containerd": source("containerd", containerd or wished("TAKT_CONTAINERD")),
+            "kubernetes": source("kubernetes", kubernetes),
+            "containerd": source("containerd", containerd),
             "runc": source("runc"),
         }
         self.kubernetes = self.sources["kubernetes"].version

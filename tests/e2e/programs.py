@@ -85,5 +85,7 @@ def cache():
 
 
 def source(name, version=None):
-    """The source of that name, at its default version or another one."""
+    """The source of that name, at the given version, that of $TAKT_NAME (TAKT_KUBERNETES and so
+    on), or its default one."""
+    version = version or os.environ.get(f"TAKT_{name.upper()}")
     return SOURCES[name].at(version) if version else SOURCES[name]
