@@ -209,19 +209,18 @@ bool ceiling_count_anew(struct agent *a)
 static void find_granted(struct agent *a)
 {
 	struct ceiling *c = &a->ceiling;
-	uint64_t foreign = a->foreign.sum.q20, ours = running_q20(a);
+	uint64_t foreign = a->foreign.sum.q20, ours = running_q20(a), granted;
 
 	if (ours + foreign <= c->granted.q20 &&
 		limit_is(a->holder, c->granted.q20 - ours - foreign))
 		return;
-	ours += holder_limit(a->holder).q20;
-	if (ours + foreign < c->granted.q20 && ceiling_ending_ms(a))
-		return;
+	granted = ours + holder_limit(a->holder).q20;
 	pace_burst(a);
 	count_foreign(a, scan_foreign(a));
-	if (ours + a->foreign.sum.q20 == c->granted.q20)
+	granted += a->foreign.sum.q20;
+	if (granted == c->granted.q20 || (granted < c->granted.q20 && ceiling_ending_ms(a)))
 		return;
-	c->granted.q20 = ours + a->foreign.sum.q20;
+	c->granted.q20 = granted;
 	c->changed_ns = uv_hrtime();
 	c->count_again_ns = COUNT_AGAIN_MIN_NS;
 }
