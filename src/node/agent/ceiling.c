@@ -210,6 +210,7 @@ static void find_granted(struct agent *a)
 {
 	struct ceiling *c = &a->ceiling;
 	uint64_t foreign = a->foreign.sum.q20, ours = running_q20(a), granted;
+	bool ending = ceiling_ending_ms(a) > 0; /* before the burst, which ends something, too */
 
 	if (ours + foreign <= c->granted.q20 &&
 		limit_is(a->holder, c->granted.q20 - ours - foreign))
@@ -218,7 +219,7 @@ static void find_granted(struct agent *a)
 	pace_burst(a);
 	count_foreign(a, scan_foreign(a));
 	granted += a->foreign.sum.q20;
-	if (granted == c->granted.q20 || (granted < c->granted.q20 && ceiling_ending_ms(a)))
+	if (granted == c->granted.q20 || (granted < c->granted.q20 && ending))
 		return;
 	c->granted.q20 = granted;
 	c->changed_ns = uv_hrtime();
