@@ -23,34 +23,11 @@ from harness import (
     sched_getattr,
     two_cpus,
 )
-from puppet import recount, settled
+from puppet import RT_RUNTIME, recount, write_limit
 from takt_node import DEVICE_CLASS, DRIVER, SLICES, Programs, claim, claiming_pod
 
 NAME = f"{NODE}-{DRIVER}"
-RT_RUNTIME = Path("/proc/sys/kernel/sched_rt_runtime_us")
-RT_GROUP = Path("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")
 PPM = 1_000_000
-
-
-def write_limit(value):
-    """The administrator's sysctl, and the root RT group of cgroup v1, which must be within it; the
-    kernel refuses while what has just ended is still counted."""
-    settled()
-
-    def written():
-        try:
-            if value.strip() != "-1" and RT_GROUP.exists():
-                if int(RT_GROUP.read_text()) > int(value):
-                    RT_GROUP.write_text(value)
-            RT_RUNTIME.write_text(value)
-            if value.strip() != "-1" and RT_GROUP.exists():
-                RT_GROUP.write_text(value)
-        except OSError:
-            recount()
-            return False
-        return RT_RUNTIME.read_text().strip() == value.strip()
-
-    wait_until(f"sched_rt_runtime_us is {value}", written, 20)
 
 
 def value_of(attribute):

@@ -26,6 +26,8 @@ from kernel import (
 
 CDI_DIR = "/var/run/cdi"
 DEVICE = "rt.takt.dev/reservation"
+RT_RUNTIME = Path("/proc/sys/kernel/sched_rt_runtime_us")
+RT_GROUP = Path("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")
 
 
 class PuppetError(Exception):
@@ -304,3 +306,24 @@ def rt_shares():
         except OSError:
             continue
     return found
+
+
+def write_limit(value):
+    """The administrator's sysctl, and the root RT group of cgroup v1, which must be within it; the
+    kernel refuses while what has just ended is still counted."""
+    settled()
+
+    def written():
+        try:
+            if value.strip() != "-1" and RT_GROUP.exists():
+                if int(RT_GROUP.read_text()) > int(value):
+                    RT_GROUP.write_text(value)
+            RT_RUNTIME.write_text(value)
+            if value.strip() != "-1" and RT_GROUP.exists():
+                RT_GROUP.write_text(value)
+        except OSError:
+            recount()
+            return False
+        return RT_RUNTIME.read_text().strip() == value.strip()
+
+    wait_for(f"sched_rt_runtime_us is {value}", written)

@@ -31,6 +31,7 @@ from harness import (
     test,
     wait_for,
 )
+from puppet import RT_RUNTIME, write_limit
 
 CPUSETS = Path("/sys/fs/cgroup/cpuset")
 PLACEHOLDER_SECONDS = 1.2  # after its end the kernel counts it for its period of 2^20 us
@@ -128,7 +129,7 @@ def reading_counts_anew():
             lose_bandwidth()
     except OSError:
         pass
-    Path("/proc/sys/kernel/sched_rt_runtime_us").read_text()
+    RT_RUNTIME.read_text()
     if not is_refused(400 * MS, SECOND):
         return None
     with new_cpuset():
@@ -203,6 +204,24 @@ class Watched(Case):
             taker.end()
             self.expect_change(changes)
             wait_for("it is counted no more", lambda: taktd.call("Node")["foreignPpm"] == 0)
+
+    @test
+    def a_limit_that_is_lowered_is_believed_and_then_named(self):
+        before = RT_RUNTIME.read_text()
+        taktd = Agent(self).start()
+        time.sleep(SETTLED_SECONDS)
+        self.addCleanup(write_limit, before)
+        write_limit("500000")
+        wait_for("it is believed", lambda: self.slowly(taktd)["ceilingPpmPerCpu"] < 500_000)
+        wait_for("it is named", lambda: self.slowly(taktd)["limitPpm"] == 500_000)
+        self.assertEqual(check_of(taktd, "ceiling")["status"], "limited")
+        write_limit(before)
+        wait_for("it is back", lambda: self.slowly(taktd)["ceilingPpmPerCpu"] > 500_000)
+        wait_for("it is named", lambda: self.slowly(taktd)["limitPpm"] > 500_000)
+
+    def slowly(self, taktd):
+        time.sleep(LOOK_SECONDS)
+        return taktd.call("Node")
 
     def expect_change(self, changes):
         self.assertEqual(next(c for c in changes if c["what"] == "machine")["name"], "")

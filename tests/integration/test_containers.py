@@ -34,6 +34,7 @@ from harness import (
 from puppet import (
     CDI_DIR,
     DEVICE,
+    RT_RUNTIME,
     KernelRest,
     Stage,
     Watcher,
@@ -42,11 +43,10 @@ from puppet import (
     recount,
     remove_device,
     rt_shares,
-    settled,
+    write_limit,
 )
 
 LONG = os.environ.get("TAKT_LONG") == "1"
-RT_RUNTIME = "/proc/sys/kernel/sched_rt_runtime_us"
 CPU_CGROUPS = "/sys/fs/cgroup/cpu"
 
 
@@ -298,7 +298,8 @@ class Ends(Containers):
             puppet.start("a", "b")
             cgroup = self.agent.reservations()[self.name]["cgroup"]
             for pid in Path(CPU_CGROUPS + cgroup, "cgroup.procs").read_text().split():
-                os.kill(int(pid), signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # the first takes the others along
+                    os.kill(int(pid), signal.SIGKILL)
 
         self.ends(kill_all)
 
@@ -529,30 +530,16 @@ class Pinned(Case):
 
     def setUp(self):
         super().setUp()
-        self.before = Path(RT_RUNTIME).read_text()
+        self.before = RT_RUNTIME.read_text()
         self.addCleanup(self.restore)
-        self.write("-1")
+        write_limit("-1")
         self.name = f"test-{os.getpid()}"
         self.addCleanup(remove_device, self.name)
         self.agent = Agent(self, cdi_dir=CDI_DIR).start()
         self.stage = Stage(self)
 
-    @staticmethod
-    def write(value):
-        settled()
-
-        def written():
-            try:
-                Path(RT_RUNTIME).write_text(value)
-            except OSError:  # what has just ended is still counted, or was taken off twice
-                recount()
-                return False
-            return Path(RT_RUNTIME).read_text().strip() == value.strip()
-
-        wait_for(f"sched_rt_runtime_us is {value}", written)
-
     def restore(self):
-        self.write(self.before)
+        write_limit(self.before)
         recount()
 
     @test
@@ -643,7 +630,7 @@ class Pinned(Case):
     def it_says_when_the_administrator_takes_the_setting_back(self):
         with self.agent.connect() as door:
             changes = door.watch()
-            self.write(self.before)
+            write_limit(self.before)
             self.assertEqual(next(c for c in changes if c["what"] == "machine")["name"], "")
         found = {c["name"]: c for c in self.agent.call("Node")["checks"]}["ceiling"]
         self.assertEqual(found["status"], "no")
