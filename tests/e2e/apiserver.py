@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from cluster import Kubectl, healthy, wait_until
-from components import api_server_words, write_certificates
+from components import write_certificates
 from programs import source
 
 START_SECONDS = 120
@@ -93,7 +93,6 @@ class ApiServer:
             "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=10.96.0.0/16",
             "--authorization-mode=Node,RBAC",
-            *api_server_words(source("kubernetes").version),
         )
         wait_until("the API server answers", self._works, START_SECONDS)
         wait_until("the namespace is made", lambda: self.answered("get", "ns", "default"), 60)

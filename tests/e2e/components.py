@@ -62,28 +62,9 @@ def node_path(state, path):
 
 
 def feature_gates(kubernetes):
-    """The gates that the version needs beyond its defaults: none from 1.36 on. The second is for the
-    policy that fills in the bandwidth."""
-    if _is_current(kubernetes):
-        return {}
-    return {"DRAConsumableCapacity": True, "MutatingAdmissionPolicy": True}
-
-
-def api_server_words(kubernetes):
-    """What kube-apiserver of that version is told beyond its defaults."""
-    if _is_current(kubernetes):
-        return []
-    return [_gates_word(kubernetes), "--runtime-config=admissionregistration.k8s.io/v1beta1=true"]
-
-
-def _is_current(kubernetes):
+    """The gates that the version needs beyond its defaults: none from 1.36 on."""
     major, minor = (int(n) for n in kubernetes.split(".")[:2])
-    return (major, minor) >= (1, 36)
-
-
-def _gates_word(kubernetes):
-    gates = feature_gates(kubernetes)
-    return "--feature-gates=" + ",".join(f"{name}={str(on).lower()}" for name, on in gates.items())
+    return {} if (major, minor) >= (1, 36) else {"DRAConsumableCapacity": True}
 
 
 # Certificates
@@ -244,7 +225,8 @@ def _apiserver(pki):
 def command_lines(state, kubernetes):
     """Name -> words, in the order in which they start."""
     pki, conf = state / "pki", state / "conf"
-    gates = [_gates_word(kubernetes)] if feature_gates(kubernetes) else []
+    gates = ",".join(f"{name}={str(on).lower()}" for name, on in feature_gates(kubernetes).items())
+    gates = [f"--feature-gates={gates}"] if gates else []
 
     def api(name):
         uses = ("", "authentication-", "authorization-")
@@ -264,7 +246,7 @@ def command_lines(state, kubernetes):
             "--unsafe-no-fsync",
         ],
         "containerd": ["containerd", "--config", conf / "containerd.toml"],
-        "kube-apiserver": ["kube-apiserver", *_apiserver(pki), *api_server_words(kubernetes)],
+        "kube-apiserver": ["kube-apiserver", *_apiserver(pki), *gates],
         "kube-scheduler": ["kube-scheduler", *api("kube-scheduler"), *local, *gates],
         "kube-controller-manager": [
             "kube-controller-manager",

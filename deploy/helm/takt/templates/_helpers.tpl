@@ -19,11 +19,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 takt-dra.{{ .Release.Namespace }}
 {{- end }}
 
-{{/* The API that has MutatingAdmissionPolicy: from 1.36 on v1, before that v1beta1 where it is turned on; "": none. */}}
-{{- define "takt.mutatingApi" -}}
-{{- if semverCompare ">=1.36.0-0" .Capabilities.KubeVersion.Version -}}
-admissionregistration.k8s.io/v1
-{{- else if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1beta1/MutatingAdmissionPolicy" -}}
-admissionregistration.k8s.io/v1beta1
+{{/* The policies of claims: before 1.36 there is no MutatingAdmissionPolicy v1, and CEL lacks what they use. */}}
+{{- define "takt.claimPolicies" -}}
+{{- if and .Values.policies.enabled (semverCompare ">=1.36.0-0" .Capabilities.KubeVersion.Version) -}}
+yes
 {{- end -}}
 {{- end }}
