@@ -17,8 +17,7 @@ enum hook_exit call_read_state(
 
 /*
  * Sends `message`, which ends in NUL, to the socket and waits for the reply; *ret is a view into
- * buf without the NUL. HOOK_UNAVAILABLE: nobody answers there, nor
- * two seconds later, or not in time.
+ * buf without the NUL. HOOK_UNAVAILABLE: nobody answers there, nor two seconds later, or not in time.
  */
 enum hook_exit call_agent(const char *path, nsec_t deadline_ns, struct bytes message,
 	char buf[static BIND_REPLY_MAX], struct bytes *ret, struct err *err);
