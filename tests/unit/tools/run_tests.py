@@ -122,6 +122,16 @@ class Running(unittest.TestCase):
         self.assertIn("failed: c\n      it broke\n", out)
         self.assertIn("skipped: d: why\n", out)
 
+    def test_what_failed_is_said_again_in_short_at_the_end(self):
+        long = "".join(f"# line {i}\\n" for i in range(100))
+        self.add("bad", f"printf '1..2\\nnot ok 1 - c\\n{long}ok 2 - d\\n'; exit 1")
+        self.add("short", "printf '1..2\\nok 1 - e\\n'")
+        out = self.run_it().stdout
+        again = out[out.index("\nfailed: ") :]
+        self.assertIn("\nfailed: bad: c\n      line 0\n", again)
+        self.assertIn("\nfailed: short: the program announced 2 checks", again)
+        self.assertNotIn("line 99", again)
+
     def test_a_skip_is_a_failure_where_nothing_may_skip(self):
         self.add("good", "printf '1..1\\nok 1 - b # SKIP why\\n'")
         self.assertEqual(self.summary("--no-skip"), (1, "0 passed, 1 failed, 0 skipped"))
