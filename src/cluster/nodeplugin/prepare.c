@@ -3,8 +3,9 @@
  * Prepare: the claim as the API server has it, then a Reserve for each of its devices; taktd's
  * answer means that the promise is on disk and its CDI file is there. Where the node is full, what
  * it holds for claims that are over is ended first. Unprepare: Release of all that was reserved for
- * the claim's uid, which needs no claim object. Both may come again at any time. The kubelet is
- * answered first; only then is the outcome told to anybody else.
+ * the claim's uid, which needs no claim object; most have one, so that one is released while the
+ * list of the others is asked for. Both may come again at any time. The kubelet is answered first;
+ * only then is the outcome told to anybody else.
  */
 #include "cluster/nodeplugin/nodeplugin.h"
 
@@ -45,6 +46,7 @@ struct errand {
 	int code; /* of the last refusal */
 	char refusal[ERR_TEXT_MAX]; /* "": none yet */
 	json_t *names; /* unprepare: what is still to be released */
+	unsigned awaited; /* unprepare: of its first two answers */
 };
 
 static const char no_memory[] = "takt-dra is out of memory";
@@ -138,18 +140,23 @@ static void try_again(struct errand *e, uint64_t pause_ms, void (*resume)(struct
 	uv_timer_start(&e->timer, on_timer, pause_ms < left ? pause_ms : left, 0);
 }
 
+static void end_or_try_again(struct errand *e, void (*resume)(struct errand *e))
+{
+	if (e->code == -EBUSY)
+		try_again(e, BUSY_MS, resume);
+	else if (e->code == -ENOENT || e->code == -ECONNREFUSED || e->code == -ECONNRESET ||
+		 e->code == -ETIMEDOUT)
+		try_again(e, AWAY_MS, resume);
+	else
+		end(e, e->code, e->refusal);
+}
+
 /* An answer of taktd that is no yes. */
 static void agent_refused(
 	struct errand *e, int code, const char *sentence, void (*resume)(struct errand *e))
 {
 	refused(e, code, sentence);
-	if (code == -EBUSY)
-		try_again(e, BUSY_MS, resume);
-	else if (code == -ENOENT || code == -ECONNREFUSED || code == -ECONNRESET ||
-		 code == -ETIMEDOUT)
-		try_again(e, AWAY_MS, resume);
-	else
-		end(e, code, e->refusal);
+	end_or_try_again(e, resume);
 }
 
 static void reserve_next(struct errand *e);
@@ -276,12 +283,13 @@ static struct errand *errand_create(void *user, struct kubelet_task *task, bool 
 	e->task = task;
 	e->unprepare = unprepare;
 	e->reservations = json_array();
+	e->names = json_array();
 	e->key = json_pack("{s:s, s:s, s:s}", "namespace", kubelet_task_namespace(task), "name",
 		kubelet_task_name(task), "uid", kubelet_task_uid(task));
 	uv_timer_init(&p->loop, &e->timer);
 	e->next = p->errands;
 	p->errands = e;
-	if (!e->key || !e->reservations) {
+	if (!e->key || !e->reservations || !e->names) {
 		end(e, -ENOMEM, no_memory);
 		return NULL;
 	}
@@ -360,36 +368,66 @@ static void release_next(struct errand *e)
 		end(e, -ENOMEM, no_memory);
 }
 
-static void list_claim(struct errand *e);
+static void release_claim(struct errand *e);
+
+/* Once both have answered. */
+static void release_others(struct errand *e)
+{
+	if (--e->awaited > 0)
+		return;
+	if (e->code < 0)
+		end_or_try_again(e, release_claim);
+	else
+		release_next(e);
+}
+
+static void on_first_released(void *data, int code, const json_t *reply, const char *error)
+{
+	struct errand *e = data;
+
+	if (code < 0 && code != -ESRCH)
+		refused(e, code, error);
+	release_others(e);
+}
 
 static void on_listed(void *data, int code, const json_t *reply, const char *error)
 {
+	char first[RESV_NAME_MAX + 1];
 	struct errand *e = data;
 	const json_t *resv;
 	size_t i;
 
-	if (code < 0) {
-		agent_refused(e, code, error, list_claim);
-		return;
-	}
-	e->names = json_array();
+	if (code < 0)
+		refused(e, code, error);
+	claim_prefix(key_of(e, "name"), key_of(e, "uid"), first);
 	json_array_foreach (json_object_get(reply, "reservations"), i, resv) {
 		json_t *name = json_object_get(resv, "name");
+		const char *text = json_string_value(name);
 
-		if (claim_owns(json_string_value(name), key_of(e, "uid")))
-			json_array_append(e->names, name);
+		if (text && strcmp(text, first) != 0 && claim_owns(text, key_of(e, "uid")) &&
+			json_array_append(e->names, name) < 0)
+			refused(e, -ENOMEM, no_memory);
 	}
-	release_next(e);
+	release_others(e);
 }
 
-static void list_claim(struct errand *e)
+static void release_claim(struct errand *e)
 {
-	char prefix[RESV_NAME_MAX + 1];
+	struct door *door = e->plugin->door;
+	char first[RESV_NAME_MAX + 1];
 
-	claim_prefix(key_of(e, "name"), key_of(e, "uid"), prefix);
-	if (door_call(e->plugin->door, "rt.takt.List", json_pack("{s:s}", "prefix", prefix),
-		    on_listed, e) < 0)
-		end(e, -ENOMEM, no_memory);
+	claim_prefix(key_of(e, "name"), key_of(e, "uid"), first);
+	e->code = 0;
+	json_array_clear(e->names);
+	if (door_call(door, "rt.takt.Release", json_pack("{s:s}", "name", first), on_first_released,
+		    e) == 0)
+		e->awaited++;
+	if (door_call(door, "rt.takt.List", json_pack("{s:s}", "prefix", first), on_listed, e) == 0)
+		e->awaited++;
+	if (e->awaited < 2)
+		refused(e, -ENOMEM, no_memory);
+	if (e->awaited == 0)
+		end(e, e->code, e->refusal);
 }
 
 static void on_unprepare(void *user, struct kubelet_task *task)
@@ -397,7 +435,7 @@ static void on_unprepare(void *user, struct kubelet_task *task)
 	struct errand *e = errand_create(user, task, true);
 
 	if (e)
-		list_claim(e);
+		release_claim(e);
 }
 
 static void on_registered(void *user, const char *why)
