@@ -13,6 +13,7 @@ from harness import (
     SCHED_OTHER,
     Agent,
     Case,
+    TaktError,
     agent,
     connector,
     deadline,
@@ -97,6 +98,30 @@ class Threads(Case):
             f"the reservation is {state}",
             lambda: self.agent.reservations()["r"]["state"] == state,
         )
+
+
+class Apart(Agent):
+    """In a PID namespace of its own; to be ended by kill9(): unshare(1) passes no SIGTERM on."""
+
+    def command(self):
+        return ["unshare", "--pid", "--mount-proc", "--fork", "--kill-child", *super().command()]
+
+
+class Untold(Case):
+    needs = (root, deadline, connector, agent)
+
+    @test
+    def a_taktd_that_the_kernel_does_not_tell_of_threads_says_so_and_lets_no_container_in(self):
+        taktd = Apart(self).start()
+        self.addCleanup(taktd.kill9)
+        (events,) = (c for c in taktd.call("Node")["checks"] if c["name"] == "events")
+        self.assertEqual(events["status"], "no")
+        taktd.reserve("r", RUNTIME, PERIOD)
+        with self.assertRaises(TaktError) as refused:
+            taktd.call("Bind", name="r", pid=1, container="box")
+        self.assertEqual(refused.exception.name, "NotApplicable")
+        self.assertIn("does not answer", refused.exception.reason)
+        taktd.release_all()
 
 
 class Main(Threads):

@@ -11,10 +11,12 @@
 #include <linux/connector.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -22,6 +24,9 @@
 #define DATAGRAM_MAX 4096
 /* So that one burst does not keep the loop from its other clients. */
 #define DATAGRAMS_AT_ONCE 16
+/* The kernel answers within send(2); of other processes' events there may be many before that. */
+#define ANSWER_MS 200
+#define ANSWER_AMONG_MAX 4096
 
 struct event_source {
 	int fd;
@@ -29,12 +34,56 @@ struct event_source {
 	bool listening;
 };
 
-static int subscribe(int fd, enum proc_cn_mcast_op op)
+struct event {
+	struct cn_msg message;
+	struct proc_event event;
+};
+
+/* Takes the next process event off the datagram, or skips what is none; false: it ends. */
+static bool next_event(struct bytes *datagram, struct event *ret, bool *is_event)
+{
+	struct nlmsghdr head;
+	size_t body, len;
+
+	*ret = (struct event){ 0 };
+	if (datagram->len < NLMSG_HDRLEN + sizeof(ret->message))
+		return false;
+	memcpy(&head, datagram->at, sizeof(head));
+	memcpy(&ret->message, datagram->at + NLMSG_HDRLEN, sizeof(ret->message));
+	if (head.nlmsg_len < NLMSG_HDRLEN + sizeof(ret->message) || head.nlmsg_len > datagram->len)
+		return false;
+	body = head.nlmsg_len - NLMSG_HDRLEN - sizeof(ret->message);
+	len = ret->message.len < body ? ret->message.len : body;
+	/* Older kernels send a shorter union; the fields read here begin it. */
+	*is_event = head.nlmsg_type == NLMSG_DONE && ret->message.id.idx == CN_IDX_PROC &&
+		    ret->message.id.val == CN_VAL_PROC &&
+		    len >= offsetof(struct proc_event, event_data) + 16;
+	if (*is_event)
+		memcpy(&ret->event, datagram->at + NLMSG_HDRLEN + sizeof(ret->message),
+			len < sizeof(ret->event) ? len : sizeof(ret->event));
+	len = NLMSG_ALIGN(head.nlmsg_len);
+	*datagram = bytes_skip(*datagram, len < datagram->len ? len : datagram->len);
+	return true;
+}
+
+static ssize_t receive(int fd, char *buf, size_t size)
+{
+	struct sockaddr_nl from = { 0 };
+	socklen_t len = sizeof(from);
+	ssize_t n = recvfrom(fd, buf, size, 0, (struct sockaddr *)&from, &len);
+
+	/* Anybody may send to a netlink socket; the kernel's port is 0. */
+	return n > 0 && from.nl_pid != 0 ? 0 : n;
+}
+
+/* id: what the answer is known by; all who listen get those of the others as well. */
+static int subscribe(int fd, enum proc_cn_mcast_op op, uint32_t id)
 {
 	char request[NLMSG_HDRLEN + sizeof(struct cn_msg) + sizeof(op)] = { 0 };
 	struct nlmsghdr head = { .nlmsg_len = sizeof(request), .nlmsg_type = NLMSG_DONE };
 	struct cn_msg message = {
 		.id = { .idx = CN_IDX_PROC, .val = CN_VAL_PROC },
+		.ack = id,
 		.len = sizeof(op),
 	};
 
@@ -42,6 +91,33 @@ static int subscribe(int fd, enum proc_cn_mcast_op op)
 	memcpy(request + NLMSG_HDRLEN, &message, sizeof(message));
 	memcpy(request + NLMSG_HDRLEN + sizeof(message), &op, sizeof(op));
 	return send(fd, request, sizeof(request), 0) < 0 ? -errno : 0;
+}
+
+static bool is_answer(const struct event *e, uint32_t id)
+{
+	return e->event.what == PROC_EVENT_NONE && e->message.ack == id + 1;
+}
+
+/*
+ * 0, or the kernel's error. It says nothing at all to who is not in the initial PID and user
+ * namespaces (cn_proc_mcast_ctl()): -ENOMSG.
+ */
+static int await_answer(int fd, uint32_t id)
+{
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	char buf[DATAGRAM_MAX];
+
+	for (unsigned i = 0; i < ANSWER_AMONG_MAX && poll(&readable, 1, ANSWER_MS) > 0; i++) {
+		ssize_t n = receive(fd, buf, sizeof(buf));
+		struct bytes datagram = { buf, n > 0 ? n : 0 };
+		bool is_event;
+		struct event e;
+
+		while (next_event(&datagram, &e, &is_event))
+			if (is_event && is_answer(&e, id))
+				return -(int)e.event.event_data.ack.err;
+	}
+	return -ENOMSG;
 }
 
 int event_source_open(struct event_source **ret, struct event_handler *h, struct err *err)
@@ -58,7 +134,13 @@ int event_source_open(struct event_source **ret, struct event_handler *h, struct
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return err_set_errno(err, errno, "bind the process-event connector");
-	r = subscribe(fd, PROC_CN_MCAST_LISTEN);
+	r = subscribe(fd, PROC_CN_MCAST_LISTEN, getpid());
+	if (r == 0)
+		r = await_answer(fd, getpid());
+	if (r == -ENOMSG)
+		return err_set(err, r,
+			"the process-event connector does not answer: it serves the initial PID and "
+			"user namespaces only");
 	if (r < 0)
 		return err_set_errno(err, r, "subscribe to the process-event connector");
 	s = malloc(sizeof(*s));
@@ -73,7 +155,7 @@ void event_source_close(struct event_source *s)
 {
 	if (!s)
 		return;
-	subscribe(s->fd, PROC_CN_MCAST_IGNORE);
+	subscribe(s->fd, PROC_CN_MCAST_IGNORE, 0);
 	close(s->fd);
 	free(s);
 }
@@ -126,31 +208,12 @@ static unsigned dispatch(const struct proc_event *e, struct event_handler *h)
 unsigned event_parse(struct bytes datagram, struct event_handler *h)
 {
 	unsigned understood = 0;
+	bool is_event;
+	struct event e;
 
-	while (datagram.len >= NLMSG_HDRLEN + sizeof(struct cn_msg)) {
-		struct nlmsghdr head;
-		struct cn_msg message;
-		struct proc_event event = { 0 };
-		size_t body, len;
-
-		memcpy(&head, datagram.at, sizeof(head));
-		if (head.nlmsg_len < NLMSG_HDRLEN + sizeof(message) ||
-			head.nlmsg_len > datagram.len)
-			break;
-		memcpy(&message, datagram.at + NLMSG_HDRLEN, sizeof(message));
-		body = head.nlmsg_len - NLMSG_HDRLEN - sizeof(message);
-		len = message.len < body ? message.len : body;
-		/* Older kernels send a shorter union; the fields read here begin it. */
-		if (head.nlmsg_type == NLMSG_DONE && message.id.idx == CN_IDX_PROC &&
-			message.id.val == CN_VAL_PROC &&
-			len >= offsetof(struct proc_event, event_data) + 16) {
-			memcpy(&event, datagram.at + NLMSG_HDRLEN + sizeof(message),
-				len < sizeof(event) ? len : sizeof(event));
-			understood += dispatch(&event, h);
-		}
-		len = NLMSG_ALIGN(head.nlmsg_len);
-		datagram = bytes_skip(datagram, len < datagram.len ? len : datagram.len);
-	}
+	while (next_event(&datagram, &e, &is_event))
+		if (is_event)
+			understood += dispatch(&e.event, h);
 	return understood;
 }
 
@@ -158,18 +221,13 @@ void event_source_read(struct event_source *s)
 {
 	for (unsigned i = 0; i < DATAGRAMS_AT_ONCE; i++) {
 		char buf[DATAGRAM_MAX];
-		struct sockaddr_nl from;
-		socklen_t len = sizeof(from);
-		ssize_t n = recvfrom(s->fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
+		ssize_t n = receive(s->fd, buf, sizeof(buf));
 
-		if (n < 0 && errno == ENOBUFS) {
+		if (n < 0 && errno == ENOBUFS)
 			s->handler->lost(s->handler);
-			continue;
-		}
-		if (n <= 0)
+		else if (n < 0)
 			return;
-		/* Anybody may send to a netlink socket; the kernel's port is 0. */
-		if (from.nl_pid == 0)
+		else
 			event_parse((struct bytes){ buf, n }, s->handler);
 	}
 }
