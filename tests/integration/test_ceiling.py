@@ -5,6 +5,7 @@ wrongly."""
 import contextlib
 import functools
 import os
+import shlex
 import signal
 import threading
 import time
@@ -29,10 +30,12 @@ from harness import (
     sched_setattr,
     take_bandwidth,
     test,
+    two_cpus,
     wait_for,
 )
 from puppet import RT_RUNTIME, write_limit
 
+CAPACITY = Path("/sys/devices/system/cpu/cpu0/cpu_capacity")
 CPUSETS = Path("/sys/fs/cgroup/cpuset")
 PLACEHOLDER_SECONDS = 1.2  # after its end the kernel counts it for its period of 2^20 us
 DEBT_SECONDS = 3  # end_with_debt()'s debt is counted so long at most
@@ -93,9 +96,12 @@ def new_cpuset():
     group = CPUSETS / f"takt-test-{os.getpid()}"
     group.mkdir()
     try:
-        (group / "cpuset.cpus").write_text((CPUSETS / "cpuset.cpus").read_text())
-        yield
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            (group / name).write_text((CPUSETS / name).read_text())
+        yield group
     finally:
+        for tid in (group / "tasks").read_text().split():
+            (CPUSETS / "tasks").write_text(tid)
         group.rmdir()
 
 
@@ -297,3 +303,53 @@ class Miscounted(Case):
             wait_for("a sum below zero", lambda: is_refused(MS, 100 * MS))
             taktd.call("Attach", name="camera", tids=[program.pid])
         self.assertEqual(sched_getattr(program.pid).runtime, MS)
+
+
+class Missing(Case):
+    needs = (root, deadline, kernel_admission, connector, agent, cpusets_v1, two_cpus)
+
+    @test
+    def nothing_hard_is_promised_while_a_cpu_is_missing(self):
+        taktd = Agent(self).start()
+        taktd.reserve("before", "1ms", "100ms")
+        with new_cpuset() as group:
+            (group / "tasks").write_text(str(taktd.pid))
+            all_of_them = (group / "cpuset.cpus").read_text()
+            (group / "cpuset.cpus").write_text("0")
+            self.assertIn("out of taktd's cpuset", taktd.reservations()["before"]["trouble"])
+            with self.assertRaises(TaktError) as refused:
+                taktd.reserve("hard", "1ms", "100ms")
+            self.assertEqual(refused.exception.name, "DoesNotFit")
+            self.assertIn("nothing hard can be proven", refused.exception.reason)
+            taktd.reserve("soft", "1ms", "100ms", guarantee="soft")
+            (group / "cpuset.cpus").write_text(all_of_them)
+            taktd.reserve("hard", "1ms", "100ms")
+        self.assertNotIn("trouble", taktd.reservations()["before"])
+
+
+class OnUnequalCpus(Agent):
+    """As where CPU 0 has half the size of the others."""
+
+    def command(self):
+        capacity = self.folder / "cpu_capacity"
+        capacity.write_text("512\n")
+        mount = f"mount --bind {capacity} {CAPACITY} && exec "
+        return ["unshare", "--mount", "sh", "-c", mount + shlex.join(super().command())]
+
+
+def capacity():
+    return None if CAPACITY.exists() else "the kernel does not tell the size of CPUs"
+
+
+class Unequal(Case):
+    needs = (root, deadline, connector, agent, capacity, two_cpus)
+
+    @test
+    def cpus_of_different_sizes_have_no_hard_promise(self):
+        taktd = OnUnequalCpus(self).start()
+        self.assertEqual(check_of(taktd, "speed")["status"], "no")
+        with self.assertRaises(TaktError) as refused:
+            taktd.reserve("hard", "1ms", "100ms")
+        self.assertEqual(refused.exception.name, "DoesNotFit")
+        self.assertIn("differ in size", refused.exception.reason)
+        taktd.reserve("soft", "1ms", "100ms", guarantee="soft")

@@ -50,6 +50,14 @@ LONG = os.environ.get("TAKT_LONG") == "1"
 CPU_CGROUPS = "/sys/fs/cgroup/cpu"
 
 
+def cpuset_of(pid):
+    """The process's folder of the cpuset controller, of either version of cgroups."""
+    lines = [l.split(":", 2) for l in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+    v1 = [path for _, names, path in lines if "cpuset" in names.split(",")]
+    root, path = ("/sys/fs/cgroup/cpuset", v1[0]) if v1 else ("/sys/fs/cgroup", lines[-1][2])
+    return Path(root + path)
+
+
 def rt_groups():
     if Path(CPU_CGROUPS, "cpu.rt_runtime_us").exists():
         return None
@@ -71,7 +79,10 @@ class Containers(Case):
         return self.agent.reserve(self.name, runtime, period, **spec)
 
     def state(self):
-        return self.agent.reservations()[self.name]["state"]
+        return self.resv()["state"]
+
+    def resv(self):
+        return self.agent.reservations()[self.name]
 
     def expect_state(self, state):
         wait_for(f"the reservation is {state}", lambda: self.state() == state)
@@ -146,10 +157,10 @@ class FailsClosed(Containers):
         self.reserve()
         puppet = self.start()
         self.expect_on(puppet)
-        first = self.agent.reservations()[self.name]["container"]
+        first = self.resv()["container"]
         self.expect_refused(f"held by container {first}", f"(process {puppet.pid})")
         self.assertTrue(is_on(puppet.pid))
-        self.assertEqual(self.agent.reservations()[self.name]["container"], first)
+        self.assertEqual(self.resv()["container"], first)
 
     @test
     def of_two_containers_started_at_the_same_time_one_gets_it(self):
@@ -181,11 +192,11 @@ class FailsClosed(Containers):
         first, second = self.start(), self.start()
         self.expect_on(first)
         self.expect_on(second)
-        resv = self.agent.reservations()[self.name]
+        resv = self.resv()
         self.assertEqual(len(resv["containers"]), 2)
         self.assertEqual(resv["container"], resv["containers"][0])
         third = self.start()
-        self.assertEqual(len(self.agent.reservations()[self.name]["containers"]), 3)
+        self.assertEqual(len(self.resv()["containers"]), 3)
         self.assertFalse(is_on(third.pid), "two servers, and three hold them")
         first.container.end()
         self.expect_on(third)
@@ -213,14 +224,14 @@ class FailsClosed(Containers):
         self.agent.kill9()
         self.assertTrue(is_on(first.pid) and is_on(second.pid))
         self.agent.start()
-        self.assertEqual(len(self.agent.reservations()[self.name]["containers"]), 2)
+        self.assertEqual(len(self.resv()["containers"]), 2)
         self.assertTrue(is_on(first.pid) and is_on(second.pid))
         self.agent.stop()
         first.container.end()
         self.agent.start()
         wait_for(
             "one is left",
-            lambda: len(self.agent.reservations()[self.name]["containers"]) == 1,
+            lambda: len(self.resv()["containers"]) == 1,
         )
         self.assertTrue(is_on(second.pid))
 
@@ -247,6 +258,19 @@ class FailsClosed(Containers):
         self.expect_state("held")
         self.expect_on(self.start())
 
+    @test(needs=[two_cpus])
+    def a_cpuset_that_is_narrowed_under_it_is_told_until_it_is_widened(self):
+        self.reserve()
+        puppet = self.start()
+        self.expect_on(puppet)
+        cpus = cpuset_of(puppet.pid) / "cpuset.cpus"
+        all_of_them = cpus.read_text()
+        cpus.write_text("0")
+        wait_for("it is told", lambda: "narrowed" in self.resv().get("trouble", ""))
+        self.assertTrue(is_on(puppet.pid))  # the kernel lets it: nothing else tells
+        cpus.write_text(all_of_them)
+        wait_for("it is well again", lambda: "trouble" not in self.resv())
+
     @test
     def no_container_starts_with_a_device_that_was_never_reserved(self):
         self.expect_refused(f"{DEVICE}=never", name="never")
@@ -265,7 +289,7 @@ class Ends(Containers):
         rest.expect(before - promised)
         end(puppet)
         self.expect_state("held")
-        resv = self.agent.reservations()[self.name]
+        resv = self.resv()
         self.assertEqual((resv["threads"], resv.get("container")), ([], None))
         rest.expect(before - promised)
         puppet.container.end()
@@ -296,7 +320,7 @@ class Ends(Containers):
             puppet.do("main", "daemon")
             self.stage.next()
             puppet.start("a", "b")
-            cgroup = self.agent.reservations()[self.name]["cgroup"]
+            cgroup = self.resv()["cgroup"]
             for pid in Path(CPU_CGROUPS + cgroup, "cgroup.procs").read_text().split():
                 with contextlib.suppress(ProcessLookupError):  # the first takes the others along
                     os.kill(int(pid), signal.SIGKILL)
@@ -361,7 +385,7 @@ class Restarts(Containers):
         for _ in range(3):
             leave()
             self.agent.start()
-            resv = self.agent.reservations()[self.name]
+            resv = self.resv()
             self.assertEqual(resv["container"], container)
             self.assertEqual([t["tid"] for t in resv["threads"]], [puppet.pid])
             self.assertEqual(resv["state"], "active")
@@ -457,7 +481,7 @@ class Group(Containers):
     needs = (*Containers.needs, rt_groups)
 
     def group(self):
-        resv = self.agent.reservations()[self.name]
+        resv = self.resv()
         folder = Path(CPU_CGROUPS + resv["cgroup"])
         return tuple(int(first_line(folder / f"cpu.rt_{n}_us")) for n in ("runtime", "period"))
 
@@ -512,7 +536,7 @@ class Group(Containers):
         self.reserve("2ms", "20ms", placement="group", guarantee="soft")
         puppet = self.start()
         wait_for("its thread is SCHED_FIFO", lambda: self.is_fifo(puppet.pid))
-        folder = Path(CPU_CGROUPS + self.agent.reservations()[self.name]["cgroup"])
+        folder = Path(CPU_CGROUPS + self.resv()["cgroup"])
         self.agent.call("Release", name=self.name)
         self.assertEqual(puppet.do("main", "policy"), str(SCHED_OTHER))
         self.assertEqual(first_line(folder / "cpu.rt_runtime_us"), "0")

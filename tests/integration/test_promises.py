@@ -239,7 +239,9 @@ class Promises(Case):
             f"{walk.ran} threads came under their reservation",
             flush=True,
         )
-        self.assertNotIn("trouble", taktd.log())
+        # That what is hard is not proven beside the other program is told, and is no refusal.
+        refused = [line for line in taktd.log().splitlines() if "is not under it" in line]
+        self.assertEqual(refused, [])
         self.assertEqual(taktd.stop(), 0)
         self.assertAlmostEqual(bandwidth_at_rest(self), before, delta=SLACK)
 

@@ -2,8 +2,10 @@
 """Which threads of a container are under its reservation. Most tests bind a program as a runtime's
 hook would, so that each step of its life can be looked at; the last ones are real containers."""
 
+import contextlib
 import os
 import random
+import sqlite3
 import subprocess
 import time
 
@@ -22,6 +24,7 @@ from harness import (
     program,
     root,
     sched_getattr,
+    sched_setattr,
     takt,
     test,
     threads_of,
@@ -108,7 +111,32 @@ class Apart(Agent):
 
 
 class Untold(Case):
+    """What nobody would be told of."""
+
     needs = (root, deadline, connector, agent)
+
+    @test
+    def a_caller_that_numbers_processes_otherwise_binds_none(self):
+        taktd = Agent(self).start()
+        command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", program("takt")]
+        command += ["run", "--socket", taktd.socket, "-q", RUNTIME, "-p", PERIOD, "true"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        self.assertNotEqual(ended.returncode, 0)
+        self.assertIn("PID namespace", ended.stderr)
+        wait_for("nothing is promised", lambda: not taktd.reservations())
+
+    @test
+    def a_hard_promise_whose_proof_does_not_hold_after_a_reboot_is_in_trouble(self):
+        taktd = Agent(self).start()
+        taktd.reserve("small", "100us", "1s", guarantee="soft")
+        taktd.reserve("hard", "1ms", "20ms")
+        taktd.stop()
+        with contextlib.closing(sqlite3.connect(taktd.state_dir / "takt.db")) as db, db:
+            # As if this kernel let budgets be passed by more than it was measured to.
+            db.execute("UPDATE probe SET value = '90000000 90000000' WHERE key = 'overrun'")
+        taktd.start()
+        self.assertIn("does not hold", taktd.reservations()["hard"]["trouble"])
+        self.assertNotIn("trouble", taktd.reservations()["small"])
 
     @test
     def a_taktd_that_the_kernel_does_not_tell_of_threads_says_so_and_lets_no_container_in(self):
@@ -170,6 +198,15 @@ class Main(Threads):
         puppet.exec()
         self.assertEqual(watcher.stop().seen, [True], f"looked {watcher.count} times")
         self.expect_on("the first thread", {puppet.pid})
+
+    @test
+    def a_thread_that_leaves_by_itself_is_put_in_again(self):
+        puppet = self.bound()
+        self.expect_on("the first thread", {puppet.pid})
+        sched_setattr(puppet.pid, SCHED_OTHER)
+        wait_for("it is noticed", lambda: "left it by itself" in self.agent.log())
+        self.expect_on("the first thread again", {puppet.pid})
+        self.assertNotIn("trouble", self.agent.reservations()["r"])
 
     @test
     def it_comes_back_when_a_thread_without_it_execs(self):
@@ -251,9 +288,10 @@ class Match(Threads):
         time.sleep(SETTLE_SECONDS)
         self.expect_on("still the first", lambda: {puppet.tid("rt-1")})
         puppet.do("rt-1", "end")
-        wait_for("one of the others has it", lambda: len(self.on_everywhere()) == 1)
-        holder = "rt-2" if is_on(puppet.tid("rt-2")) else "rt-3"
-        waiting = "rt-3" if holder == "rt-2" else "rt-2"
+        names = {puppet.tid(name): name for name in ("rt-2", "rt-3")}
+        wait_for("one of the others has it", lambda: self.on_everywhere() & set(names))
+        (holder,) = (names.pop(tid) for tid in self.on_everywhere())
+        (waiting,) = names.values()
         self.expect_on("one of the others", lambda: {puppet.tid(holder)})
         puppet.do(holder, "rename", "idle")
         self.expect_on("the last one", lambda: {puppet.tid(waiting)})

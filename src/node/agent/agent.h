@@ -18,6 +18,7 @@
 #include "node/kernel/holder.h"
 #include "node/kernel/kern.h"
 #include "node/kernel/probe.h"
+#include "node/kernel/speed.h"
 #include "node/monitor/events.h"
 #include "node/store/store.h"
 
@@ -56,6 +57,8 @@ struct agent {
 	/* What this machine is, found by trying. */
 	struct probe probe;
 	struct probe_overrun overrun;
+	struct cpus usable; /* of its CPUs, as last seen */
+	struct speed speed; /* of all of them, when taktd started */
 	struct cpu_info *topology; /* of the root domain's CPUs, as /sys had it at the start */
 	struct ceiling ceiling;
 
@@ -73,9 +76,10 @@ struct agent {
 	struct kern *kerns[_PLACEMENT_MAX]; /* NULL: not on this machine */
 	struct holder *holder;
 	bw_t holder_wish; /* more than what is held: somebody took it, or it is not free yet */
+	uint64_t unheld_since_ns; /* uv_hrtime(): it is more since then; 0: it is not */
 	uv_timer_t retry; /* runs only while something could not be done */
 	unsigned retry_ms;
-	uv_timer_t look; /* runs only while somebody watches */
+	uv_timer_t look; /* runs only while somebody watches, or holds a promise */
 	struct door_call *later; /* later.c: asked again in a moment */
 	uv_timer_t later_timer;
 	uv_timer_t flagged; /* runs only while a promise has `flagged` threads */
@@ -113,6 +117,11 @@ void agent_announce(struct agent *a, const struct change *c);
 int enforce_hold(struct agent *a);
 /* Carries out which threads of the promise hold its servers, from the kernel's truth. */
 void enforce_threads(struct agent *a, struct promise *p);
+/*
+ * Looks whether its threads are still under it: a program can leave, and its cpuset be narrowed,
+ * without an event. One that left is put in again.
+ */
+void enforce_audit(struct agent *a, struct promise *p);
 /* Whether the kernel runs a thread of the process under the promise, but by hand. */
 bool enforce_finds_on(struct agent *a, struct promise *p, pid_t pid);
 /* One thread gives back; it is forgotten whether or not it still lives. */
@@ -176,8 +185,12 @@ bool ceiling_count_anew(struct agent *a);
 /* intake.c: releases a transient promise that nobody owns or holds; else does nothing. */
 void intake_expire(struct agent *a, struct promise *p);
 
-/* look.c: tells watchers when what the machine can promise has changed. */
-void look_start(struct agent *a); /* runs while somebody watches */
+/* trouble.c: what is wrong with promises, told when it changes. */
+void trouble_look(struct agent *a, struct promise *p);
+void trouble_look_all(struct agent *a); /* looks at the CPUs too */
+
+/* look.c: tells watchers when what the machine can promise has changed, and audits promises. */
+void look_start(struct agent *a); /* runs while somebody watches, or holds a promise */
 /*
  * Like room_refresh(), and tells them. Before something is said of the machine: what one has been
  * told between two looks is then also what the next look is held against.

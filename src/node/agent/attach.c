@@ -142,8 +142,8 @@ static void answer_attached(struct agent *a, struct door_call *call, struct prom
 	fault_point("attach.reply");
 	if (!p->bindings)
 		door_error(call, API_NOT_APPLICABLE, p->request.name, "its threads have ended");
-	else if (p->trouble[0])
-		door_error(call, API_NOT_APPLICABLE, p->request.name, p->trouble);
+	else if (p->refused[0])
+		door_error(call, API_NOT_APPLICABLE, p->request.name, p->refused);
 	else
 		calls_reply_reservation(call, p);
 }
@@ -162,9 +162,11 @@ static void attached(struct agent *a, struct commit *c, int r)
 		return; /* another thread of the same call answers it */
 	if (p)
 		p->settled = true;
-	if (r < 0)
+	if (r < 0) {
+		if (p)
+			enforce_threads(a, p); /* what was told meanwhile */
 		door_error(call, API_FAILED, c->name, c->err.text);
-	else if (!p || !p->bindings)
+	} else if (!p || !p->bindings)
 		door_error(call, API_NOT_APPLICABLE, c->name, "its processes have ended");
 	else
 		answer_attached(a, call, p);
@@ -231,7 +233,8 @@ void call_attach(struct agent *a, struct door_call *call)
 	struct err err = ERR_NULL;
 	int r;
 
-	if (!name_threads(a, call, &t) || !may_attach(a, call, &t))
+	if (!name_threads(a, call, &t) || !may_attach(a, call, &t) ||
+		!bind_can_follow(a, call, t.promise->request.name))
 		return;
 	r = tie_to_process(a, &t, &err);
 	if (r < 0) {

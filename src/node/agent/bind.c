@@ -66,7 +66,8 @@ int bind_create(struct binding **ret, const struct api_bind *asked, struct err *
 	b->start = s.start;
 	b->via = asked->via;
 	b->running = asked->running;
-	r = proc_program(b->pid, &b->program);
+	/* Of one that runs already, no program is the runtime's: recovery sees that it has begun. */
+	r = asked->running ? 0 : proc_program(b->pid, &b->program);
 	if (r < 0) {
 		binding_destroy(b);
 		return err_set_errno(err, r, "read the program of process %d", asked->pid);
@@ -100,6 +101,7 @@ static void bound(struct agent *a, struct commit *c, int r)
 	if (r < 0) {
 		if (b)
 			bind_end(a, p, b);
+		enforce_threads(a, p); /* of other containers, what was told meanwhile */
 		intake_expire(a, p);
 		door_error(call, API_FAILED, c->name, c->err.text);
 		return;
@@ -197,6 +199,20 @@ enum api_error bind_error(int code)
 	return code == -EBUSY ? API_BUSY : code == -ENOMEM ? API_FAILED : API_NOT_APPLICABLE;
 }
 
+bool bind_can_follow(const struct agent *a, struct door_call *call, const char *name)
+{
+	static const char elsewhere[] =
+		"the caller is in a PID namespace of its own, and process numbers are this machine's: "
+		"ask from the PID namespace that taktd is in";
+	const char *why = a->events_why;
+
+	if (!why[0] && !call->own[0] && proc_is_nested(call->pid))
+		why = elsewhere;
+	if (why[0])
+		door_error(call, API_NOT_APPLICABLE, name, why);
+	return !why[0];
+}
+
 /* A group has its share in the container's own cgroup: two of them would have it twice. */
 static bool is_free(const struct promise *p)
 {
@@ -291,10 +307,8 @@ void call_bind(struct agent *a, struct door_call *call)
 		bind_refuse_held(call, p);
 		return;
 	}
-	if (a->events_why[0]) {
-		door_error(call, API_NOT_APPLICABLE, asked.name, a->events_why);
+	if (!bind_can_follow(a, call, asked.name))
 		return;
-	}
 	r = bind_create(&b, &asked, &err);
 	if (r == 0)
 		r = bind_tie(a, p, b, bound, call, &err);

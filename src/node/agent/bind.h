@@ -33,5 +33,11 @@ void bind_end(struct agent *a, struct promise *p, struct binding *b);
 /* Answers that something else has it. */
 void bind_refuse_held(struct door_call *call, const struct promise *p);
 
+/*
+ * Processes can be followed, and the caller numbers them as this machine does; false: the call is
+ * answered.
+ */
+bool bind_can_follow(const struct agent *a, struct door_call *call, const char *name);
+
 /* The door's word for an error of bind_create() or bind_tie(). */
 enum api_error bind_error(int code);

@@ -121,6 +121,25 @@ static void check_granularity(struct agent *a, struct report *r)
 		a->overrun.measured ? duration_words(seen, a->overrun.worst_ns) : "nothing yet");
 }
 
+static void check_speed(struct agent *a, struct report *r)
+{
+	struct speed s = speed_read(SPEED_ROOT, &a->probe.root_domain);
+
+	if (s.unequal)
+		add(r, "speed", CHECK_NO, "ask for guarantee soft on this machine",
+			"CPUs differ in size: CPU %u has 0.%03u of the largest, and nothing hard is proven",
+			s.cpu, s.permille);
+	else if (s.permille < SPEED_FULL)
+		add(r, "speed", CHECK_LIMITED,
+			"cpupower frequency-set --governor performance, or raise scaling_min_freq to "
+			"cpuinfo_max_freq",
+			"CPU %u may slow down to 0.%03u of its full speed: budgets may run longer then, and "
+			"no bound counts with it",
+			s.cpu, s.permille);
+	else
+		add(r, "speed", CHECK_OK, NULL, "no CPU is said to run slower than at full speed");
+}
+
 static void check_foreign(struct agent *a, struct report *r)
 {
 	char names[TEXT_MAX / 2] = "";
@@ -313,6 +332,7 @@ size_t doctor_checks(struct agent *a, struct check *ret, size_t max)
 	check_ceiling(a, &r);
 	check_cpus(a, &r);
 	check_granularity(a, &r);
+	check_speed(a, &r);
 	check_agent(a, &r);
 	check_foreign(a, &r);
 	check_rt_threads(a, &r);

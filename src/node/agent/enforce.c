@@ -42,7 +42,7 @@ int enforce_bind(struct agent *a, const struct promise *p, const struct binding 
 	struct kern_container c = { b->pid, b->cgroup, p->request.dl, p->request.cores, p->cpus };
 
 	if (!k || p->n_admitted == 0)
-		return err_set(err, -ENOTSUP, "%s", p->trouble);
+		return err_set(err, -ENOTSUP, "%s", p->unkept);
 	return k->ops->bind(k, &c, err);
 }
 
@@ -75,7 +75,15 @@ static bw_t promised_and_not_running(const struct agent *a)
 	return sum;
 }
 
-int enforce_hold(struct agent *a)
+static void note_unheld(struct agent *a)
+{
+	if (holder_held(a->holder).q20 >= a->holder_wish.q20)
+		a->unheld_since_ns = 0;
+	else if (!a->unheld_since_ns)
+		a->unheld_since_ns = uv_hrtime();
+}
+
+static int hold(struct agent *a)
 {
 	bw_t limit;
 	int r;
@@ -95,6 +103,14 @@ int enforce_hold(struct agent *a)
 	return r;
 }
 
+int enforce_hold(struct agent *a)
+{
+	int r = hold(a);
+
+	note_unheld(a);
+	return r;
+}
+
 static void retry(uv_timer_t *timer)
 {
 	struct agent *a = container_of(timer, struct agent, retry);
@@ -102,7 +118,7 @@ static void retry(uv_timer_t *timer)
 
 	a->retry_ms = 0;
 	for (struct promise *p = a->promises.first; p; p = p->next)
-		if (p->trouble[0] && p->bindings)
+		if (p->refused[0] && p->bindings)
 			enforce_threads(a, p);
 	enforce_hold(a);
 	if (a->retry_ms) {
@@ -179,25 +195,13 @@ static int turn_on(struct agent *a, struct promise *p, struct promise_thread *t)
 }
 
 static void announce_thread(
-	struct agent *a, const struct promise *p, enum change_kind kind, pid_t tid)
+	struct agent *a, const struct promise *p, enum change_kind kind, pid_t tid, const char *how)
 {
 	char why[64];
 	struct change c = { agent_now_ms(), p->request.name, change_name(kind), why };
 
-	snprintf(why, sizeof(why), "thread %d", tid);
+	snprintf(why, sizeof(why), "thread %d%s", tid, how);
 	agent_announce(a, &c);
-}
-
-/* Says it once, not at each retry. */
-static void set_trouble(struct agent *a, struct promise *p, const char *text)
-{
-	struct change c = { agent_now_ms(), p->request.name, change_name(CHANGE_TROUBLE), text };
-
-	if (strcmp(p->trouble, text) == 0)
-		return;
-	snprintf(p->trouble, sizeof(p->trouble), "%s", text);
-	if (*text)
-		agent_announce(a, &c);
 }
 
 static void update_state(struct promise *p)
@@ -235,7 +239,7 @@ void enforce_forget(struct agent *a, struct promise *p, size_t index)
 	drop(p, index);
 	enforce_hold(a);
 	update_state(p);
-	announce_thread(a, p, CHANGE_THREAD_OFF, t.tid);
+	announce_thread(a, p, CHANGE_THREAD_OFF, t.tid, "");
 }
 
 void enforce_stop_binding(struct agent *a, struct promise *p, const struct binding *b)
@@ -252,7 +256,8 @@ void enforce_stop(struct agent *a, struct promise *p)
 {
 	while (p->n_threads > 0)
 		enforce_forget(a, p, p->n_threads - 1);
-	set_trouble(a, p, "");
+	p->refused[0] = '\0';
+	trouble_look(a, p);
 }
 
 static bool rule_holds(const struct binding *b)
@@ -327,7 +332,7 @@ static bool is_on(struct candidates *c, const struct proc_stat *s)
 				.cpu = cpu,
 			};
 		if (on && !known && !c->agent->recovering)
-			announce_thread(c->agent, p, CHANGE_THREAD_ON, s->pid);
+			announce_thread(c->agent, p, CHANGE_THREAD_ON, s->pid, "");
 		if (on)
 			return true;
 	}
@@ -345,6 +350,32 @@ static int find_on(void *context, pid_t tid)
 
 	return !promise_thread(c->promise, tid) && proc_thread_stat(c->pid, tid, &s) == 0 &&
 	       is_on(c, &s);
+}
+
+void enforce_audit(struct agent *a, struct promise *p)
+{
+	struct kern *k = kern_of(a, p);
+	bool left = false, confined = false;
+
+	if (!p->settled || !k)
+		return;
+	for (unsigned i = 0; i < p->n_threads; i++) {
+		struct promise_thread *t = &p->threads[i];
+		struct kern_thread kt = kern_thread_of(p, t->tid, t->cpu);
+
+		if (!t->on)
+			continue;
+		if (k->ops->thread_is_on(k, &kt)) {
+			confined |=
+				k->ops->thread_is_confined && k->ops->thread_is_confined(k, &kt);
+		} else if (!proc_thread_gone(t->pid, t->tid)) {
+			left = true;
+			announce_thread(a, p, CHANGE_THREAD_OFF, t->tid, " left it by itself");
+		}
+	}
+	p->confined = confined;
+	if (left)
+		enforce_threads(a, p);
 }
 
 bool enforce_finds_on(struct agent *a, struct promise *p, pid_t pid)
@@ -489,7 +520,7 @@ static int step_on(struct agent *a, struct promise *p, pid_t pid, pid_t tid)
 	}
 	r = turn_on(a, p, t);
 	if (r == 0)
-		announce_thread(a, p, CHANGE_THREAD_ON, tid);
+		announce_thread(a, p, CHANGE_THREAD_ON, tid, "");
 	if (r < 0 && !t->by_hand)
 		drop(p, t - p->threads);
 	return r == -ESRCH ? 0 : r;
@@ -499,7 +530,6 @@ void enforce_threads(struct agent *a, struct promise *p)
 {
 	struct candidates c = { .agent = a, .promise = p };
 	cleanup_free struct plan_step *steps = NULL;
-	char trouble[PROMISE_REASON_MAX] = "";
 	size_t n = 0;
 
 	/* What is not on disk is not done: a crash would leave threads that nobody knows of. */
@@ -510,6 +540,7 @@ void enforce_threads(struct agent *a, struct promise *p)
 	steps = calloc(c.n + 1, sizeof(*steps));
 	if (steps)
 		n = plan_threads(&p->request, c.threads, c.n, steps);
+	p->refused[0] = '\0';
 	for (size_t i = 0; i < n; i++) {
 		pid_t tid = c.threads[steps[i].thread].tid;
 		int r = 0;
@@ -519,14 +550,14 @@ void enforce_threads(struct agent *a, struct promise *p)
 		else
 			r = step_on(a, p, c.pids[steps[i].thread], tid);
 		if (r < 0)
-			snprintf(trouble, sizeof(trouble), "thread %d is not under it: %s", tid,
-				sched_reason(r));
+			snprintf(p->refused, sizeof(p->refused), "thread %d is not under it: %s",
+				tid, sched_reason(r));
 	}
 	free(c.threads);
 	free(c.pids);
 	enforce_hold(a);
 	update_state(p);
-	set_trouble(a, p, trouble);
-	if (trouble[0])
+	trouble_look(a, p);
+	if (p->refused[0])
 		enforce_start_retry(a);
 }

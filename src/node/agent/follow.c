@@ -133,6 +133,8 @@ void follow_listen(struct agent *a)
 		any = p->bindings;
 	if (a->events)
 		event_source_listen(a->events, any);
+	if (any)
+		look_start(a);
 }
 
 void follow_unbind(struct agent *a, struct promise *p, struct binding *b)

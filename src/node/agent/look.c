@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What can change without anybody telling taktd: the kernel's limit, deadline threads of other
- * programs, CPUs that go offline or out of our cpuset. Looked at once a second while somebody
- * watches; a look is one small file and two tries of the placeholders.
+ * programs, CPUs that go offline or out of our cpuset; looked at once a second while somebody
+ * watches, which is one small file and two tries of the placeholders. And what a running program does
+ * to its own threads, or its runtime to its cpuset; looked at once a second while a promise is held
+ * by somebody, which is two system calls a thread.
  */
 #include "node/agent/agent.h"
 
@@ -115,12 +117,19 @@ static void on_look(uv_timer_t *timer)
 {
 	struct agent *a = container_of(timer, struct agent, look);
 
-	if (!door_is_watched(a->door)) {
-		uv_timer_stop(timer);
-		return;
-	}
+	bool watched = door_is_watched(a->door), held = false;
+
 	pace_check(a);
-	look_now(a);
+	for (struct promise *p = a->promises.first; p; p = p->next) {
+		held |= p->bindings != NULL;
+		enforce_audit(a, p);
+	}
+	if (watched)
+		look_now(a);
+	if (watched || held)
+		trouble_look_all(a);
+	else
+		uv_timer_stop(timer);
 }
 
 void look_start(struct agent *a)

@@ -29,6 +29,7 @@ struct binding {
 	char *cgroup; /* NULL: none of its own */
 	struct task *tasks, *last_task; /* first come, first served */
 	unsigned n_tasks;
+	char trouble[PROMISE_REASON_MAX]; /* why it was not taken over as it was; "": it was */
 };
 
 /* A thread that holds a server. */
@@ -65,7 +66,12 @@ struct promise {
 	struct promise_thread *threads; /* room for request.cores */
 	unsigned n_threads;
 	bool flagged; /* of its bindings, threads come under it in a moment */
-	char trouble[PROMISE_REASON_MAX]; /* "": none */
+
+	/* What is wrong with it, each "" or false where nothing is; trouble.c makes one of all. */
+	char unkept[PROMISE_REASON_MAX]; /* why this machine cannot keep it, since taktd started */
+	char refused[PROMISE_REASON_MAX]; /* a thread that the kernel does not let in */
+	bool confined; /* a thread of it may not use all CPUs any more */
+	char trouble[PROMISE_REASON_MAX]; /* as told */
 };
 
 struct promises {

@@ -6,6 +6,7 @@
 #include "node/agent/bind.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -62,7 +63,7 @@ static int load_promise(struct recovery *rec, const struct store_resv *from)
 		return r;
 	}
 	if (room_retake(a, p, &why) < 0) {
-		snprintf(p->trouble, sizeof(p->trouble), "%.200s", why.text);
+		snprintf(p->unkept, sizeof(p->unkept), "%.200s", why.text);
 		agent_log("%s: promised, but not to be kept now: %s", p->request.name, why.text);
 	}
 	return 0;
@@ -130,11 +131,25 @@ static int each_thread(void *context, const struct store_thread *from)
 	return 0;
 }
 
+/* As this agent sees it: one in another cgroup namespace had another path for the same one. */
+static void refresh_cgroup(struct binding *b)
+{
+	char path[PROC_CGROUP_MAX];
+	char *now = b->cgroup && proc_cgroup(b->pid, path) == 0 ? strdup(path) : NULL;
+
+	if (!now)
+		return;
+	free(b->cgroup);
+	b->cgroup = now;
+}
+
 /* Who belongs to it without doubt; only then is it asked whose the others are. */
 static void find_members(struct agent *a, struct promise *p, struct binding *b)
 {
-	if (!proc_gone(b->pid, b->start))
+	if (!proc_gone(b->pid, b->start)) {
+		refresh_cgroup(b);
 		tasks_add(&a->tasks, p, b, b->pid);
+	}
 	follow_find(a, p, b);
 }
 
@@ -154,7 +169,7 @@ static void take_over(struct agent *a, struct promise *p, struct binding *b)
 	if (!tasks_find(&a->tasks, b->pid) || enforce_finds_on(a, p, b->pid))
 		b->running = true;
 	if (bind_prepare(a, p, b, &err) < 0) {
-		snprintf(p->trouble, sizeof(p->trouble), "%.200s", err.text);
+		snprintf(b->trouble, sizeof(b->trouble), "%.200s", err.text);
 		agent_log("%s: %s", p->request.name, err.text);
 	}
 }

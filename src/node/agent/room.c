@@ -45,6 +45,8 @@ static int create_sets(struct agent *a, struct err *err)
 	if (!a->topology)
 		return err_set(err, -ENOMEM, "out of memory");
 	topology_read(&a->probe.root_domain, a->topology);
+	a->usable = topology_usable(&a->probe.root_domain);
+	a->speed = speed_read(SPEED_ROOT, &a->probe.root_domain);
 	if (r < 0 || !a->probe.unlimited)
 		return r;
 	a->per_cpu = calloc(m.n_cpus, sizeof(*a->per_cpu));
@@ -161,9 +163,9 @@ static int take_one(struct admit_set *set, struct promise *p, int cpu, struct er
 }
 
 /* The document may say which CPUs they shall be. */
-static bool may_take(struct promise *p, unsigned cpu)
+static bool may_take(const struct agent *a, const struct promise *p, unsigned cpu)
 {
-	return p->n_admitted < p->request.cores &&
+	return p->n_admitted < p->request.cores && cpus_contains(&a->usable, cpu) &&
 	       (cpus_count(&p->request.cpus) == 0 || cpus_contains(&p->request.cpus, cpu));
 }
 
@@ -179,6 +181,34 @@ static bool has_named_cpus(const struct agent *a, struct promise *p)
 	return false;
 }
 
+/* Tests are for equal CPUs, and for those that were there when taktd started. */
+static bool can_prove(struct agent *a, struct promise *p)
+{
+	char missing[CPUS_TEXT_MAX];
+	struct cpus gone = CPUS_NONE;
+
+	a->usable = topology_usable(&a->probe.root_domain);
+	if (p->request.guarantee != GUARANTEE_HARD)
+		return true;
+	CPUS_FOREACH(cpu, &a->probe.root_domain)
+	{
+		if (!cpus_contains(&a->usable, cpu))
+			cpus_add(&gone, cpu);
+	}
+	if (a->speed.unequal)
+		snprintf(p->reason, sizeof(p->reason),
+			"the CPUs here differ in size (cpu_capacity), so nothing hard can be "
+			"proven: ask for guarantee soft");
+	else if (cpus_count(&gone) > 0 && p->placement != PLACEMENT_PINNED)
+		snprintf(p->reason, sizeof(p->reason),
+			"CPUs %.100s are offline or out of taktd's cpuset, so nothing hard can be "
+			"proven: bring them back or start taktd anew, or ask for guarantee soft",
+			cpus_format(missing, &gone));
+	else
+		return true;
+	return false;
+}
+
 /* First fit, one CPU a server. */
 static bool take_pinned(struct agent *a, struct promise *p)
 {
@@ -189,7 +219,7 @@ static bool take_pinned(struct agent *a, struct promise *p)
 
 	CPUS_FOREACH(cpu, &a->probe.root_domain)
 	{
-		if (may_take(p, cpu) && judge(a, a->per_cpu[at], p) &&
+		if (may_take(a, p, cpu) && judge(a, a->per_cpu[at], p) &&
 			take_one(a->per_cpu[at], p, cpu, NULL) < 0)
 			break;
 		at++;
@@ -212,6 +242,8 @@ bool room_take(struct agent *a, struct promise *p)
 		snprintf(p->reason, sizeof(p->reason), "%s", no);
 		return false;
 	}
+	if (!can_prove(a, p))
+		return false;
 	if (p->placement == PLACEMENT_PINNED)
 		return take_pinned(a, p);
 	return judge(a, a->shared, p) && take_one(a->shared, p, -1, NULL) == 0;

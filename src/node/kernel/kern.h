@@ -46,6 +46,12 @@ struct kern_ops {
 	/* The kernel's own word on whether the thread has what thread_on gives. */
 	bool (*thread_is_on)(struct kern *k, const struct kern_thread *t);
 
+	/*
+	 * A thread that is on may not use all CPUs that its promise counts on any more: a cpuset can
+	 * be narrowed under it. NULL: thread_is_on says that too, or it does not matter.
+	 */
+	bool (*thread_is_confined)(struct kern *k, const struct kern_thread *t);
+
 	/* A running thread carries its bandwidth itself, so that no placeholder must. */
 	bool thread_carries;
 

@@ -59,6 +59,14 @@ static bool shared_thread_is_on(struct kern *k, const struct kern_thread *t)
 	       now.dl.period_ns == t->dl.period_ns;
 }
 
+static bool shared_thread_is_confined(struct kern *k, const struct kern_thread *t)
+{
+	struct kern_shared *s = container_of(k, struct kern_shared, kern);
+	struct cpus allowed;
+
+	return affinity_get(t->tid, &allowed) == 0 && !cpus_subset(&s->root_domain, &allowed);
+}
+
 static void shared_destroy(struct kern *k)
 {
 	free(container_of(k, struct kern_shared, kern));
@@ -71,6 +79,7 @@ static const struct kern_ops shared_ops = {
 	.thread_on = shared_thread_on,
 	.thread_off = shared_thread_off,
 	.thread_is_on = shared_thread_is_on,
+	.thread_is_confined = shared_thread_is_confined,
 	.thread_carries = true,
 	.destroy = shared_destroy,
 };

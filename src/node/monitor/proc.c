@@ -98,27 +98,38 @@ int proc_parse_cgroup(struct bytes text, char ret[static PROC_CGROUP_MAX])
 	return best ? 0 : -ENOENT;
 }
 
-int proc_parse_nspid(struct bytes text, pid_t *ret)
+#define NSPID_LINE_MAX 512
+
+/* "NSpid:", and a number for each namespace, from ours to its own. */
+static int nspid_line(struct bytes text, char ret[static NSPID_LINE_MAX])
 {
 	while (text.len) {
 		const char *end = memchr(text.at, '\n', text.len);
 		size_t len = end ? (size_t)(end - text.at) : text.len;
 
 		if (len > 6 && memcmp(text.at, "NSpid:", 6) == 0) {
-			char line[512];
-			char *last;
-
-			if (len >= sizeof(line))
+			if (len >= NSPID_LINE_MAX)
 				return -EINVAL;
-			memcpy(line, text.at, len);
-			line[len] = '\0';
-			last = strrchr(line, '\t');
-			*ret = last ? strtol(last + 1, NULL, 10) : 0;
-			return *ret > 0 ? 0 : -EINVAL;
+			memcpy(ret, text.at, len);
+			ret[len] = '\0';
+			return 0;
 		}
 		text = bytes_skip(text, end ? len + 1 : len);
 	}
 	return -ENOENT;
+}
+
+int proc_parse_nspid(struct bytes text, pid_t *ret)
+{
+	char line[NSPID_LINE_MAX];
+	int r = nspid_line(text, line);
+	const char *last;
+
+	if (r < 0)
+		return r;
+	last = strrchr(line, '\t');
+	*ret = last ? strtol(last + 1, NULL, 10) : 0;
+	return *ret > 0 ? 0 : -EINVAL;
 }
 
 static int read_text(const char *path, char *buf, size_t size, struct bytes *ret)
@@ -257,6 +268,16 @@ int proc_each_thread(pid_t pid, int (*each)(void *ctx, pid_t tid), void *ctx)
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	return each_number(path, each, ctx);
+}
+
+bool proc_is_nested(pid_t pid)
+{
+	char path[64], buf[4096], line[NSPID_LINE_MAX];
+	struct bytes text;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return read_text(path, buf, sizeof(buf), &text) == 0 && nspid_line(text, line) == 0 &&
+	       strchr(line, '\t') != strrchr(line, '\t');
 }
 
 struct inner_search {

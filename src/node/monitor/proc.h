@@ -57,5 +57,8 @@ bool proc_thread_gone(pid_t pid, pid_t tid);
 int proc_each_process(int (*each)(void *ctx, pid_t pid), void *ctx);
 int proc_each_thread(pid_t pid, int (*each)(void *ctx, pid_t tid), void *ctx);
 
+/* It is in a PID namespace below ours, where processes have other numbers. */
+bool proc_is_nested(pid_t pid);
+
 /* The thread of `pid` that its own PID namespace calls `inner`; -ESRCH: none. */
 int proc_find_inner(pid_t pid, pid_t inner, pid_t *ret);
