@@ -300,7 +300,11 @@ int facts_read(const json_t *list, const json_t *node, uint64_t max_utilisation_
 		return err_set(err, r,
 			"taktd's answer is not as this takt-dra knows it: "
 			"install both from one version");
-	f.hard_min_period_ns = hard_min_period(&f);
+	/* CPUs of different sizes: taktd refuses all that is hard. */
+	if (check_is(node, "speed", "no"))
+		f.hard_by_sum = false;
+	else
+		f.hard_min_period_ns = hard_min_period(&f);
 	read_usable(node, &f.usable);
 	read_checks(node, &f);
 	read_lowered(node, &f);

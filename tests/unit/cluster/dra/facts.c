@@ -139,6 +139,17 @@ TEST(with_overruns_no_sum_proves_them_and_none_is_taken_off)
 	CHECK_EQ(f.capacity_ppm, 1800000 - 150001 - 256);
 }
 
+TEST(on_cpus_of_different_sizes_nothing_hard_is_offered)
+{
+	struct facts f = read_facts(LIST, NODE(0, 0, CHECK_ROW("speed", "no", "")), 300000);
+
+	CHECK(!f.hard_by_sum);
+	CHECK_EQ(f.hard_min_period_ns, 0);
+	f = read_facts(LIST, NODE(0, 0, CHECK_ROW("speed", "limited", "")), 300000);
+	CHECK(f.hard_by_sum);
+	CHECK_EQ(f.hard_min_period_ns, 1000000);
+}
+
 TEST(how_short_a_hard_period_can_be_follows_from_the_granularity)
 {
 	struct facts fine = read_facts(LIST, NODE(0, 0, ""), 0);
