@@ -36,6 +36,7 @@ from harness import (
 from puppet import RT_RUNTIME, write_limit
 
 CAPACITY = Path("/sys/devices/system/cpu/cpu0/cpu_capacity")
+LONGEST_PERIOD = Path("/proc/sys/kernel/sched_deadline_period_max_us")
 CPUSETS = Path("/sys/fs/cgroup/cpuset")
 PLACEHOLDER_SECONDS = 1.2  # after its end the kernel counts it for its period of 2^20 us
 DEBT_SECONDS = 3  # end_with_debt()'s debt is counted so long at most
@@ -337,6 +338,10 @@ class OnUnequalCpus(Agent):
         return ["unshare", "--mount", "sh", "-c", mount + shlex.join(super().command())]
 
 
+def period_setting():
+    return None if LONGEST_PERIOD.exists() else f"the kernel has no {LONGEST_PERIOD}"
+
+
 def capacity():
     return None if CAPACITY.exists() else "the kernel does not tell the size of CPUs"
 
@@ -353,3 +358,18 @@ class Unequal(Case):
         self.assertEqual(refused.exception.name, "DoesNotFit")
         self.assertIn("differ in size", refused.exception.reason)
         taktd.reserve("soft", "1ms", "100ms", guarantee="soft")
+
+
+class Periods(Case):
+    needs = (root, deadline, connector, agent, period_setting)
+
+    @test
+    def a_period_that_the_kernel_was_told_not_to_take_is_refused(self):
+        taktd = Agent(self).start()
+        self.addCleanup(LONGEST_PERIOD.write_text, LONGEST_PERIOD.read_text())
+        LONGEST_PERIOD.write_text("2000000")
+        taktd.reserve("longest", "1ms", "2s")
+        with self.assertRaises(TaktError) as refused:
+            taktd.reserve("longer", "1ms", "2001ms")
+        self.assertEqual(refused.exception.name, "DoesNotFit")
+        self.assertIn("to 2 s here", refused.exception.reason)

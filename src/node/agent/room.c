@@ -9,7 +9,9 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "core/model/cpus.h"
+#include "node/kernel/limit.h"
 #include "node/kernel/topology.h"
 
 static struct admit_machine machine(const struct agent *a)
@@ -181,6 +183,22 @@ static bool has_named_cpus(const struct agent *a, struct promise *p)
 	return false;
 }
 
+/* The document was checked against the kernel's defaults. */
+static bool period_is_taken(struct promise *p)
+{
+	struct limit_periods taken = limit_periods_read();
+	char least[TEXT_NUMBER_MAX], most[TEXT_NUMBER_MAX];
+
+	if (p->placement == PLACEMENT_GROUP || (p->request.dl.period_ns >= taken.least_ns &&
+						       p->request.dl.period_ns <= taken.most_ns))
+		return true;
+	snprintf(p->reason, sizeof(p->reason),
+		"the kernel takes periods from %s to %s here (sysctl "
+		"kernel.sched_deadline_period_min_us and _max_us)",
+		duration_words(least, taken.least_ns), duration_words(most, taken.most_ns));
+	return false;
+}
+
 /* Tests are for equal CPUs, and for those that were there when taktd started. */
 static bool can_prove(struct agent *a, struct promise *p)
 {
@@ -242,7 +260,7 @@ bool room_take(struct agent *a, struct promise *p)
 		snprintf(p->reason, sizeof(p->reason), "%s", no);
 		return false;
 	}
-	if (!can_prove(a, p))
+	if (!period_is_taken(p) || !can_prove(a, p))
 		return false;
 	if (p->placement == PLACEMENT_PINNED)
 		return take_pinned(a, p);

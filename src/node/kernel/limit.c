@@ -14,6 +14,17 @@ static int64_t read_number(const char *path, int64_t otherwise)
 	return f && fscanf(f, "%" SCNd64, &value) == 1 ? value : otherwise;
 }
 
+struct limit_periods limit_periods_read(void)
+{
+	static const char least[] = "/proc/sys/kernel/sched_deadline_period_min_us";
+	static const char most[] = "/proc/sys/kernel/sched_deadline_period_max_us";
+
+	return (struct limit_periods){
+		.least_ns = read_number(least, DL_PERIOD_MIN_NS / NSEC_PER_USEC) * NSEC_PER_USEC,
+		.most_ns = read_number(most, DL_PERIOD_MAX_NS / NSEC_PER_USEC) * NSEC_PER_USEC,
+	};
+}
+
 struct limit limit_read(void)
 {
 	return (struct limit){

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/model/resv.h"
+
 struct limit {
 	int64_t runtime_us; /* -1: everything is admitted */
 	int64_t period_us;
@@ -22,6 +24,16 @@ struct limit {
  * kernels as well.
  */
 struct limit limit_read(void);
+
+/*
+ * What periods the kernel takes now (sched_deadline_period_min_us and _max_us, since 5.9); its defaults
+ * where it has no such setting.
+ */
+struct limit_periods {
+	nsec_t least_ns, most_ns;
+};
+
+struct limit_periods limit_periods_read(void);
 
 static inline bool limit_is_same(const struct limit *a, const struct limit *b)
 {
