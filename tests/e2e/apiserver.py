@@ -95,7 +95,7 @@ class ApiServer:
             "--authorization-mode=Node,RBAC",
         )
         wait_until("the API server answers", self._works, START_SECONDS)
-        wait_until("the namespace is made", lambda: self.answered("get", "ns", "default"), 60)
+        wait_until("the namespace is made", lambda: self.answered("get", "ns", "default"))
 
     def _works(self):
         for process in self.running:

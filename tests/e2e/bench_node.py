@@ -126,7 +126,7 @@ def nri_delays(cluster, takt):
     log = cluster.state / "logs" / "takt-dra.log"
     before = len(log.read_text())
     os.kill(takt.running["takt-dra"].pid, signal.SIGUSR1)
-    return wait_until("takt-dra tells", lambda: find_delays(log.read_text()[before:]), 5)
+    return wait_until("takt-dra tells", lambda: find_delays(log.read_text()[before:]))
 
 
 def find_delays(text):
@@ -167,7 +167,7 @@ def measure(cluster, ground, takt, pods, rounds):
             times[kind].append(start_seconds(api, make(f"{kind}-{i}")))
             prepare.look()
             cluster.delete(f"pod/{kind}-{i}")
-            wait_until("all is released", lambda: not takt.reservations(), 30)
+            wait_until("all is released", lambda: not takt.reservations())
             unprepare.look()
     idle = sum(resident(takt.running[n].pid) for n in ("taktd", "takt-dra"))
     row("", "measured", "to beat")
@@ -198,7 +198,7 @@ def measure(cluster, ground, takt, pods, rounds):
     if names:
         cluster.delete(*(f"pod/{name}" for name in names))
     cluster.delete("resourceclaim/there")
-    wait_until("all is released", lambda: not takt.reservations(), 60)
+    wait_until("all is released", lambda: not takt.reservations())
 
 
 def main():

@@ -49,10 +49,10 @@ def install(cluster, *options):
     build = [ROOT / "tools" / "build-image", "--build", build_folder(), tar]
     print(f"# {subprocess.run(build, check=True, capture_output=True, text=True).stdout.strip()}")
     cluster.load_image(tar)
-    words = ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "90s"]
+    words = ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "300s"]
     helm("install", RELEASE, CHART, *words, *options, env=cluster.environment)
 
 
 def uninstall(cluster):
-    words = ["--namespace", NAMESPACE, "--wait", "--timeout", "60s"]
+    words = ["--namespace", NAMESPACE, "--wait", "--timeout", "180s"]
     helm("uninstall", RELEASE, *words, env=cluster.environment)

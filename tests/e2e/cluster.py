@@ -30,7 +30,8 @@ from processes import ProcessError, Processes
 from programs import source
 
 STATE = Path("/run/takt-e2e")
-READY_SECONDS = 120
+READY_SECONDS = 300
+PATIENCE = 90  # seconds for anything else, on a busy machine too
 BUSYBOX = "localhost/busybox:1"
 # What runs besides the programs of a cluster, and the package that has it.
 TOOLS = {
@@ -61,7 +62,7 @@ def pod(name, command, image=BUSYBOX, **spec):
     }
 
 
-def wait_until(what, condition, seconds):
+def wait_until(what, condition, seconds=PATIENCE):
     """Waits until condition() is true and returns its value."""
     end = time.monotonic() + seconds
     while True:
@@ -365,7 +366,7 @@ class Cluster:
         """Deletes kind/name and waits until it has gone; what is not there is no error."""
         self.kubectl("delete", "--ignore-not-found", "--namespace", namespace, *objects)
 
-    def wait(self, what, until, seconds=60, namespace="default"):
+    def wait(self, what, until, seconds=180, namespace="default"):
         """until: as in kubectl wait, `condition=Ready` or `jsonpath={.status.phase}=Running`."""
         words = [f"--for={until}", f"--timeout={seconds}s", "--namespace", namespace]
         try:

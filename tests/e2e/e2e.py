@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from cluster import NODE, Cluster, pod
+from cluster import NODE, Cluster, pod, wait_until
 from harness import CDI_FOLDERS, Case, root, test, wait_for
 from processes import start_time
 
@@ -37,7 +37,7 @@ class NodeCase(Case):
         return {str(f) for folder in folders for f in folder.glob("*")}
 
     def _no_cdi_file_since(self, before):
-        wait_for("no CDI file is left on the node", lambda: self.cdi_files() <= before, seconds=5)
+        wait_until("no CDI file is left on the node", lambda: self.cdi_files() <= before)
 
     def _show_cluster(self):
         result = self._outcome.result
@@ -57,6 +57,10 @@ class NodeCase(Case):
         self.apply(pod(name, command, **spec))
         self.cluster.wait(f"pod/{name}", "condition=Ready")
         return self.process_of(name)
+
+    def logs(self, name):
+        """What the pod's program has printed, which comes a moment after the pod is ready."""
+        return wait_until(f"{name} prints", lambda: self.cluster.kubectl("logs", name))
 
     def process_of(self, name):
         """(pid, start time) of the first process of the pod's first container."""

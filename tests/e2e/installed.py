@@ -61,10 +61,10 @@ class TaktNode(NodeCase):
             now = sched_getattr(pid)
             return (now.policy, now.runtime, now.period) == (SCHED_DEADLINE, runtime, period)
 
-        wait_until(f"process {pid} is under its reservation", under, 10)
+        wait_until(f"process {pid} is under its reservation", under)
 
     def expect_nothing_promised(self):
-        wait_until("all is released", lambda: not self.reservations(), 30)
+        wait_until("all is released", lambda: not self.reservations())
 
     def apply_example(self, name):
         """Applies the file as it is, waits for its pod; it is deleted when the test ends."""
@@ -74,7 +74,7 @@ class TaktNode(NodeCase):
         self.cluster.kubectl("apply", "-f", str(path))
         pod = self._pod_of(path)
         try:
-            self.cluster.wait(f"pod/{pod}", "condition=Ready", 60)
+            self.cluster.wait(f"pod/{pod}", "condition=Ready")
         except Exception:
             print(f"# events: {self.cluster.events_of(pod)}", flush=True)
             raise

@@ -23,7 +23,7 @@ SYSCTLS = (
     "vm/panic_on_oom",
     "net/ipv4/ip_forward",
 )
-UNDO_SECONDS = 20
+UNDO_SECONDS = 60
 
 
 class MachineError(Exception):

@@ -12,7 +12,7 @@ from pathlib import Path
 # shims have no pid file. Containers do not inherit it.
 MARK = "TAKT_E2E_STATE"
 CLONE_NEWNS = 0x00020000  # include/uapi/linux/sched.h
-END_SECONDS = 20
+END_SECONDS = 60
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -81,7 +81,7 @@ class Programs:
     def start_taktd(self):
         hook = program("takt-hook")
         self.start("taktd", "--state-dir", self.folder / "state", "--hook", hook)
-        wait_until("taktd answers", self.answers, 20)
+        wait_until("taktd answers", self.answers)
 
     def start_dra_unregistered(self, *words):
         """As long as there is no kubelet, nothing is published."""
@@ -89,7 +89,7 @@ class Programs:
 
     def start_dra(self):
         self.start_dra_unregistered()
-        wait_until("its slice is published", self.slice, 20)
+        wait_until("its slice is published", self.slice)
 
     def answers(self):
         try:
@@ -106,7 +106,7 @@ class Programs:
 
     def stop(self, name, number=signal.SIGTERM):
         self.send(name, number)
-        self.running.pop(name).wait(20)
+        self.running.pop(name).wait(60)
 
     @staticmethod
     def kill_process(pid):
@@ -151,13 +151,11 @@ class TaktCase(NodeCase):
 
     def expect_under(self, pid, runtime, period):
         wait_until(
-            "the program is under its reservation",
-            lambda: self.is_under(pid, runtime, period),
-            5,
+            "the program is under its reservation", lambda: self.is_under(pid, runtime, period)
         )
 
     def expect_nothing_promised(self):
-        wait_until("all is released", lambda: not self.takt.reservations(), 20)
+        wait_until("all is released", lambda: not self.takt.reservations())
 
     def claim_uid(self, name):
         return self.cluster.get("resourceclaim", name)["metadata"]["uid"]

@@ -79,7 +79,7 @@ class Node(NodeCase):
     @test
     def a_pod_runs_and_its_logs_and_exec_work(self):
         self.running_pod("speaker", ["sh", "-c", "echo a word; sleep 1000"])
-        self.assertEqual(self.cluster.kubectl("logs", "speaker"), "a word\n")
+        self.assertEqual(self.logs("speaker"), "a word\n")
         self.assertEqual(self.cluster.kubectl("exec", "speaker", "--", "echo", "b"), "b\n")
 
     @test
@@ -87,7 +87,7 @@ class Node(NodeCase):
         script = 'nc -w 5 $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT </dev/null && echo open'
         self.apply(pod("caller", ["sh", "-c", script], restartPolicy="Never"))
         self.cluster.wait("pod/caller", "jsonpath={.status.phase}=Succeeded")
-        self.assertEqual(self.cluster.kubectl("logs", "caller"), "open\n")
+        self.assertEqual(self.logs("caller"), "open\n")
 
     @test
     def an_image_is_made_of_a_few_files(self):
@@ -97,7 +97,7 @@ class Node(NodeCase):
         command = ["/bin/busybox", "cat", "/etc/word"]
         self.apply(pod("reader", command, image=image, restartPolicy="Never"))
         self.cluster.wait("pod/reader", "jsonpath={.status.phase}=Succeeded")
-        self.assertEqual(self.cluster.kubectl("logs", "reader"), "from the image\n")
+        self.assertEqual(self.logs("reader"), "from the image\n")
 
     @test
     def a_claim_is_allocated_by_the_stock_scheduler_and_waits_for_its_driver(self):
@@ -107,7 +107,7 @@ class Node(NodeCase):
             status = self.cluster.get("resourceclaim", "share").get("status", {})
             return status.get("allocation", {}).get("devices", {}).get("results")
 
-        result = wait_until("the claim is allocated", allocated, 30)[0]
+        result = wait_until("the claim is allocated", allocated)[0]
         self.assertEqual((result["driver"], result["device"]), (DRIVER, "shared"))
         self.assertEqual(result["consumedCapacity"], {"bandwidth": "200k"})
         self.assertTrue(result["shareID"])
@@ -115,7 +115,6 @@ class Node(NodeCase):
         wait_until(
             "the pod waits for the driver",
             lambda: any(sentence in e for e in self.cluster.events_of("waiter")),
-            30,
         )
 
     @test
@@ -125,7 +124,6 @@ class Node(NodeCase):
         wait_until(
             "the scheduler says so",
             lambda: any(sentence in e for e in self.cluster.events_of("homeless")),
-            30,
         )
         large = self.cluster.get("resourceclaim", "large")
         self.assertNotIn("allocation", large.get("status", {}))
@@ -235,7 +233,7 @@ class Down(Case):
             return not left
 
         try:
-            wait_for("the machine is as it was", clean, seconds=20)
+            wait_for("the machine is as it was", clean, seconds=60)
         except AssertionError:
             raise AssertionError("the cluster changed: " + "; ".join(left)) from None
 
@@ -256,7 +254,7 @@ class Down(Case):
                 self.addCleanup(Cluster().down)
                 up = subprocess.Popen([*COMMAND, "up"], stdout=subprocess.DEVNULL)
                 pid_file = STATE / "pid" / part
-                wait_for(f"{part} starts", pid_file.exists, seconds=60)
+                wait_for(f"{part} starts", pid_file.exists, seconds=300)
                 up.kill()
                 up.wait()
                 subprocess.run([*COMMAND, "down"], check=True)

@@ -67,7 +67,7 @@ class Use(Installed):
         status = pod["status"]["containerStatuses"]
         self.assertEqual({s["name"]: s["ready"] for s in status}, {"taktd": True, "takt-dra": True})
         self.assertEqual([s["restartCount"] for s in status], [0, 0])
-        wait_until("its slice is published", self.slices, 20)
+        wait_until("its slice is published", self.slices)
         (one,) = self.slices()
         self.assertEqual(one["spec"]["nodeName"], NODE)
         self.assertTrue(os.access(self.host(HOOK), os.X_OK))
@@ -121,8 +121,11 @@ class Use(Installed):
     def two_threads_of_a_container_hold_two_cores(self):
         pid = self.processes(self.apply_example("multi-core"))["main"]
         self.expect_under(pid, 2 * MS, 20 * MS)
+        wait_until(
+            "both are under it", lambda: [len(r["threads"]) for r in self.reservations()] == [2]
+        )
         (resv,) = self.reservations()
-        self.assertEqual((resv["cores"], len(resv["threads"])), (2, 2))
+        self.assertEqual(resv["cores"], 2)
 
     @test
     def a_soft_claim_runs(self):
@@ -150,7 +153,7 @@ class Replacement(TaktNode):
         began, (old,) = start_time(pid), self.pods()
         watcher = Watcher(lambda: time.sleep(LOOK_SECONDS) or sched_getattr(pid).policy)
         self.addCleanup(watcher.stop)
-        (slice_before,) = wait_until("its slice is published", self.slices, 20)
+        (slice_before,) = wait_until("its slice is published", self.slices)
         self.cluster.kubectl("rollout", "restart", *DAEMONSET)
         self.expect_updated(old)
         self.assertEqual(watcher.stop().seen, [SCHED_DEADLINE])
@@ -166,12 +169,12 @@ class Replacement(TaktNode):
         self.install()
         self.addCleanup(chart.uninstall, self.cluster)
         (old,) = self.pods()
-        wait_until("its slice is published", self.slices, 20)
+        wait_until("its slice is published", self.slices)
         self.apply(template("rt", 20000, runtime="1ms", period="50ms", guarantee="soft"))
         self.cluster.kubectl("rollout", "restart", *DAEMONSET)
         names = self.pods_while_there_is(old)
         for name in names:
-            self.cluster.wait(f"pod/{name}", "condition=Ready", 90)
+            self.cluster.wait(f"pod/{name}", "condition=Ready")
             self.expect_under(self.processes(name)["main"], MS, 50 * MS)
         print(f"# {len(names)} pods, restarts of their containers: {self.restarts(names)}")
         self.expect_updated(old)
@@ -195,8 +198,8 @@ class Replacement(TaktNode):
 
     def expect_updated(self, old):
         """One new pod has taken over from that one, of which nothing is left."""
-        self.cluster.kubectl("rollout", "status", "--timeout=90s", *DAEMONSET)
-        wait_until("the old pod is gone", lambda: len(self.pods()) == 1, 30)
+        self.cluster.kubectl("rollout", "status", "--timeout=300s", *DAEMONSET)
+        wait_until("the old pod is gone", lambda: len(self.pods()) == 1)
         (new,) = self.pods()
         uid = new["metadata"]["uid"]
         self.assertNotEqual(uid, old["metadata"]["uid"])
@@ -218,8 +221,8 @@ class Replacement(TaktNode):
         self.expect_nothing_promised()
         chart.uninstall(self.cluster)
         # The kubelet takes the slices away when no plugin was there for 30 s.
-        wait_until("the slices are gone", lambda: not self.slices(), 60)
-        wait_until("the pod is gone", lambda: not self.pods(), 30)
+        wait_until("the slices are gone", lambda: not self.slices())
+        wait_until("the pod is gone", lambda: not self.pods())
         for kind, objects in before.items():
             names = {o["metadata"]["name"] for o in self.cluster.get(kind)}
             self.assertEqual(names, {o["metadata"]["name"] for o in objects})

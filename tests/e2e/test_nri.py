@@ -25,17 +25,15 @@ class Programs(takt_node.Programs):
     def start_dra(self, *words):
         self.log_from = len(self._log())
         self.start("takt-dra", "--node", NODE, "--kubeconfig", self.cluster.kubeconfig, *words)
-        wait_until("its slice is published", self.slice, 20)
+        wait_until("its slice is published", self.slice)
 
     def _log(self):
         path = self.cluster.state / "logs" / "takt-dra.log"
         return path.read_text() if path.exists() else ""
 
-    def wait_log(self, words, seconds=20):
+    def wait_log(self, words):
         """Until what the running takt-dra has logged has them; returns all of it."""
-        wait_until(
-            f"takt-dra says {words!r}", lambda: words in self._log()[self.log_from :], seconds
-        )
+        wait_until(f"takt-dra says {words!r}", lambda: words in self._log()[self.log_from :])
         return self._log()[self.log_from :]
 
     def pid(self):
@@ -56,7 +54,7 @@ class Nri(NodeCase):
 
     def expect_nothing_promised(self):
         """The kubelet unprepares a while after the pod has gone from the API, by takt-dra."""
-        wait_until("all is released", lambda: not self.takt.reservations(), 20)
+        wait_until("all is released", lambda: not self.takt.reservations())
 
     def with_nri(self):
         self.takt.start_dra()
@@ -79,21 +77,20 @@ class Nri(NodeCase):
         found = self.cluster.get("resourceclaim", f"{name}-rt")["metadata"]["uid"]
         return self.takt.reservations()[f"{name}-rt.{found}"]
 
-    def said(self, name, *words):
-        return self.cluster.kubectl("logs", name, *words).splitlines()
+    def said(self, name):
+        return self.logs(name).splitlines()
 
     def expect_under(self, pid):
         def under():
             now = sched_getattr(pid)
             return (now.policy, now.runtime, now.period) == (SCHED_DEADLINE, RUNTIME, PERIOD)
 
-        wait_until("the program is under its reservation", under, 5)
+        wait_until("the program is under its reservation", under)
 
     def expect_named(self, name, via):
         wait_until(
             "taktd knows the pod",
             lambda: self.resv(name).get("container") == f"default/{name}/main",
-            20,
         )
         self.assertEqual(self.resv(name)["via"], via)
 
@@ -104,7 +101,7 @@ class Nri(NodeCase):
             status = self.cluster.get("pod", name)["status"]["containerStatuses"][0]
             return status["restartCount"] > before and "running" in status["state"]
 
-        wait_until("the container is there again", new, 60)
+        wait_until("the container is there again", new)
         return self.process_of(name)
 
     @test
@@ -151,7 +148,7 @@ class Nri(NodeCase):
     @test
     def a_container_that_its_restart_policy_starts_again_is_under_it_again(self):
         self.with_nri()
-        self.start("camera", ("/bin/first", "3"))
+        os.kill(self.start("camera")[0], signal.SIGKILL)
         process = self.restarted("camera", 0)
         self.assertEqual(self.said("camera"), [FIRST_LINE])
         self.expect_under(process[0])
@@ -209,7 +206,6 @@ class Nri(NodeCase):
             wait_until(
                 f"the {name} is told why it does not start",
                 lambda: any(re.search("takt: reservation", e) for e in self.events(name)),
-                60,
             )
         self.assertTrue(any("not reserved for this pod" in e for e in self.events("thief")))
         self.assertTrue(any("of no claim" in e for e in self.events("dreamer")))
@@ -295,7 +291,6 @@ class Nri(NodeCase):
         wait_until(
             "taktd knows both",
             lambda: [r["containers"] for r in self.takt.reservations().values()] == [names],
-            20,
         )
         self.expect_under(process[0])
         self.cluster.delete("pod/first")

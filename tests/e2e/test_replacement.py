@@ -203,7 +203,6 @@ class Full(TaktCase):
         wait_until(
             "the scheduler tells why",
             lambda: any("cannot allocate all claims" in e for e in self.cluster.events_of("d")),
-            30,
         )
         self.cluster.delete("pod/a")
         self.expect_running("d")

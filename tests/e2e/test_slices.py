@@ -28,6 +28,8 @@ from takt_node import DEVICE_CLASS, DRIVER, SLICES, Programs, claim, claiming_po
 
 NAME = f"{NODE}-{DRIVER}"
 PPM = 1_000_000
+SETTLED_SECONDS = 6  # taktd takes no ceiling for certain before
+GRACE_SECONDS = 4  # a taktd that is away for less taints nothing
 
 
 def value_of(attribute):
@@ -45,7 +47,7 @@ class Watch:
         case.addCleanup(self.end)
         self.events = []
         threading.Thread(target=self._read, daemon=True).start()
-        wait_until("the watch has begun", lambda: self.events, 10)
+        wait_until("the watch has begun", lambda: self.events)
 
     def _read(self):
         decoder, text = json.JSONDecoder(), ""
@@ -78,9 +80,7 @@ class Published(NodeCase):
         self.takt.start_dra()
         self.apply(DEVICE_CLASS)
         # Pods go first, and the kubelet gives back what they had.
-        self.addCleanup(
-            wait_until, "all is released", lambda: not self.takt.reservations(), 30
-        )
+        self.addCleanup(wait_until, "all is released", lambda: not self.takt.reservations())
         self.addCleanup(self.show_log)
 
     def show_log(self):
@@ -121,12 +121,11 @@ class Published(NodeCase):
             },
         )
 
-    def within(self, what, condition, seconds):
+    def within(self, what, condition):
         """Waits, and says how long it took."""
         begun = time.monotonic()
-        value = wait_until(what, condition, seconds)
+        wait_until(what, condition)
         print(f"# {what}: after {time.monotonic() - begun:.1f} s", flush=True)
-        return value
 
     def expect_unschedulable(self, name, words):
         def unschedulable():
@@ -136,7 +135,7 @@ class Published(NodeCase):
                 for c in status.get("conditions", [])
             )
 
-        wait_until(f"the scheduler does not place {name}: {words}", unschedulable, 30)
+        wait_until(f"the scheduler does not place {name}: {words}", unschedulable)
 
     def select(self, made, expression):
         exactly = made["spec"]["devices"]["requests"][0]["exactly"]
@@ -147,17 +146,18 @@ class Published(NodeCase):
 class Slices(Published):
     @test
     def a_slice_says_what_the_node_is_and_claims_select_on_it(self):
-        node = self.call("Node")
-        told = self.attributes()
-        for name in ("cpus", "granularityNs", "ceilingPpmPerCpu"):
-            self.assertEqual(told[name], node[name])
+        def agree():
+            node, told = self.call("Node"), self.attributes()
+            same = all(told[n] == node[n] for n in ("cpus", "granularityNs", "ceilingPpmPerCpu"))
+            most = node["cpus"] * node["ceilingPpmPerCpu"] - node["ownPpm"] - node["foreignPpm"]
+            return same and self.capacity() == most - 256 and (node, told)
+
+        node, told = wait_until("the slice says what taktd says", agree)
         self.assertEqual(told["placement"], "shared")
         statuses = {c["name"]: c["status"] for c in node["checks"]}
         self.assertEqual(told["virtualMachine"], statuses["hypervisor"] == "limited")
         self.assertEqual(told["hrtick"], statuses["granularity"] == "ok")
         self.assertEqual(told["hard"], "hardMinPeriodNs" in told)
-        most = node["cpus"] * node["ceilingPpmPerCpu"] - node["ownPpm"] - node["foreignPpm"]
-        self.assertEqual(self.capacity(), most - 256)
         of = f"device.attributes['{DRIVER}']"
         good = claim("good", 100000, runtime="2ms", period="20ms")
         none = claim("none", 100000, runtime="2ms", period="20ms")
@@ -169,16 +169,17 @@ class Slices(Published):
 
     @test
     def a_reservation_by_hand_shrinks_the_capacity_and_its_release_restores_it(self):
+        time.sleep(SETTLED_SECONDS)
         before = self.capacity()
         self.reserve("by-hand", "30ms", "100ms", guarantee="soft")
-        less = self.within("the capacity is less", lambda: self.capacity() < before, 5)
-        self.assertTrue(less)
-        self.assertAlmostEqual(self.capacity(), before - 300000, delta=2)
+        less = before - 300000
+        self.within("the capacity is less", lambda: abs(self.capacity() - less) <= 2)
         self.call("Release", name="by-hand")
-        self.within("it is what it was", lambda: self.capacity() == before, 5)
+        self.within("it is what it was", lambda: self.capacity() == before)
 
     @test
     def a_claim_does_not_change_what_is_published(self):
+        time.sleep(SETTLED_SECONDS)
         before = self.cluster.get(SLICES, NAME)["metadata"]["resourceVersion"]
         self.apply(claim("calm", 200000, runtime="4ms", period="20ms"))
         self.apply(claiming_pod("calm", "calm"))
@@ -188,15 +189,14 @@ class Slices(Published):
 
     @test
     def a_slice_that_somebody_edits_is_put_right_and_then_left_alone(self):
+        time.sleep(SETTLED_SECONDS)
         before = self.cluster.get(SLICES, NAME)["spec"]
         wrong = [
             {"op": "replace", "path": "/spec/devices/0/capacity/bandwidth/value", "value": "9M"},
             {"op": "add", "path": "/spec/devices/0/attributes/cpus", "value": {"int": 64}},
         ]
         self.cluster.kubectl("patch", SLICES, NAME, "--type=json", "-p", json.dumps(wrong))
-        self.within(
-            "it is as before", lambda: self.cluster.get(SLICES, NAME)["spec"] == before, 5
-        )
+        self.within("it is as before", lambda: self.cluster.get(SLICES, NAME)["spec"] == before)
         version = self.cluster.get(SLICES, NAME)["metadata"]["resourceVersion"]
         time.sleep(3)
         self.assertEqual(self.cluster.get(SLICES, NAME)["metadata"]["resourceVersion"], version)
@@ -210,15 +210,15 @@ class Slices(Published):
         def gone():
             return [s["metadata"]["name"] for s in self.cluster.get(SLICES)] == [NAME]
 
-        self.within("only ours is there", gone, 5)
+        self.within("only ours is there", gone)
 
     @test
     def slices_are_back_within_two_seconds_when_the_kubelet_takes_them_away(self):
         watch = Watch(self)
         begun = time.monotonic()
         self.cluster.restart("kubelet")
-        gone = wait_until("it was deleted", lambda: watch.since("DELETED", begun), 30)[0]
-        back = wait_until("it was added", lambda: watch.since("ADDED", gone), 10)[0]
+        gone = wait_until("it was deleted", lambda: watch.since("DELETED", begun))[0]
+        back = wait_until("it was added", lambda: watch.since("ADDED", gone))[0]
         print(f"# back {back - gone:.2f} s after the kubelet took it away", flush=True)
         self.assertEqual(len(self.devices()), 1)
         self.apply(claim("after", 200000, runtime="4ms", period="20ms"))
@@ -247,25 +247,30 @@ class Broken(Published):
         most, ceiling = self.capacity(), self.attributes()["ceilingPpmPerCpu"]
         self.assertEqual(self.taints(), {})
         write_limit("500000")
-        self.within("the taint is there", lambda: "ceiling" in self.taints(), 5)
-        self.assertEqual(self.taints()["ceiling"], ("lowered", "None"))
-        self.assertLess(self.attributes()["ceilingPpmPerCpu"], ceiling - 300000)
-        self.assertLess(self.capacity(), most - 600000)
+        self.within(
+            "the taint is there", lambda: self.taints().get("ceiling") == ("lowered", "None")
+        )
+        self.within(
+            "the ceiling is lower",
+            lambda: self.attributes()["ceilingPpmPerCpu"] < ceiling - 300000,
+        )
+        self.within("the capacity is less", lambda: self.capacity() < most - 600000)
         write_limit(self.before)
-        self.within("the taint is gone", lambda: self.taints() == {}, 5)
+        self.within("the taint is gone", lambda: self.taints() == {})
         # But for what the kernel miscounts when containers come and go.
-        self.assertGreater(self.capacity(), most - 200000)
+        self.within("the capacity is back", lambda: self.capacity() > most - 200000)
 
     @test
     def nothing_new_is_scheduled_while_the_kernel_keeps_nothing_back(self):
         write_limit("-1")
-        self.within("the taint is there", lambda: "ceiling" in self.taints(), 5)
-        self.assertEqual(self.taints()["ceiling"], ("changed", "NoSchedule"))
+        self.within(
+            "the taint is there", lambda: self.taints().get("ceiling") == ("changed", "NoSchedule")
+        )
         self.apply(claim("late", 100000, runtime="2ms", period="20ms"))
         self.apply(claiming_pod("late", "late"))
         self.expect_unschedulable("late", "cannot allocate all claims")
         write_limit(self.before)
-        self.within("the taint is gone", lambda: self.taints() == {}, 5)
+        self.within("the taint is gone", lambda: self.taints() == {})
         self.cluster.wait("pod/late", "condition=Ready")
 
     @test
@@ -273,41 +278,45 @@ class Broken(Published):
         self.apply(claim("shown", 200000, runtime="4ms", period="20ms"))
         self.apply(claiming_pod("shown", "shown"))
         self.cluster.wait("pod/shown", "condition=Ready")
-        self.within(
-            "it is healthy", lambda: [h for h, _ in self.healths("shown")] == ["Healthy"], 30
-        )
+        self.expect_health("Healthy")
         process = self.process_of("shown")
         self.takt.stop("taktd", 9)
-        self.within(
-            "it is not", lambda: [h for h, _ in self.healths("shown")] == ["Unhealthy"], 60
-        )
+        self.expect_health("Unhealthy")
         print(f"# the pod says: {self.healths('shown')[0][1]!r}", flush=True)
-        self.assertEqual(self.taints()["taktd"], ("unreachable", "NoSchedule"))
-        self.takt.start_taktd()
-        self.within("the taint is gone", lambda: self.taints() == {}, 10)
         self.within(
-            "it is healthy again", lambda: [h for h, _ in self.healths("shown")] == ["Healthy"], 60
+            "the taint is there",
+            lambda: self.taints().get("taktd") == ("unreachable", "NoSchedule"),
         )
+        self.takt.start_taktd()
+        self.within("the taint is gone", lambda: self.taints() == {})
+        self.expect_health("Healthy")
         self.expect_untouched("shown", process)
+
+    def expect_health(self, health):
+        self.within(f"it is {health}", lambda: [h for h, _ in self.healths("shown")] == [health])
 
     @test
     def a_taktd_that_only_starts_anew_taints_nothing(self):
         watch = Watch(self)
+        begun = time.monotonic()
         self.takt.stop("taktd", 9)
         self.takt.start_taktd()
+        away = time.monotonic() - begun
+        print(f"# away for {away:.2f} s", flush=True)
         time.sleep(6)
         for _, kind, seen in watch.events:
             self.assertNotEqual(kind, "DELETED")
-            self.assertEqual([d for d in seen["spec"]["devices"] if "taints" in d], [])
+            if away < GRACE_SECONDS:
+                self.assertEqual([d for d in seen["spec"]["devices"] if "taints" in d], [])
 
     @test
     def what_an_earlier_takt_dra_published_is_tainted_while_taktd_is_away(self):
         self.takt.stop("takt-dra", 9)
         self.takt.stop("taktd", 9)
         self.takt.start_dra()
-        self.within("the taint is there", lambda: "taktd" in self.taints(), 15)
+        self.within("the taint is there", lambda: "taktd" in self.taints())
         self.takt.start_taktd()
-        self.within("the taint is gone", lambda: self.taints() == {}, 5)
+        self.within("the taint is gone", lambda: self.taints() == {})
 
     @test
     def takt_dra_that_is_told_to_end_takes_its_sockets_away(self):
@@ -343,9 +352,9 @@ class Streams(Published):
             one["metadata"]["labels"] = {"stream": str(seed)}
         self.addCleanup(self.forget, seed)
         self.cluster.apply({"apiVersion": "v1", "kind": "List", "items": claims + pods})
-        found = wait_until("every pod has had its answer", lambda: self.answers(seed), 120)
+        found = wait_until("every pod has had its answer", lambda: self.answers(seed), 300)
         self.forget(seed)
-        wait_until("all is released", lambda: not self.takt.reservations(), 30)
+        wait_until("all is released", lambda: not self.takt.reservations())
         return found
 
     def forget(self, seed):
@@ -436,7 +445,7 @@ class PerCpu(Published):
         self.apply(claiming_pod("camera", "camera"))
         self.cluster.wait("pod/camera", "condition=Ready")
         pid = self.process_of("camera")[0]
-        wait_until("it is under it", lambda: sched_getattr(pid).policy == SCHED_DEADLINE, 5)
+        wait_until("it is under it", lambda: sched_getattr(pid).policy == SCHED_DEADLINE)
         self.assertEqual(sched_getattr(pid).runtime, 4 * MS)
         self.assertEqual(os.sched_getaffinity(pid), {last})
 
@@ -457,11 +466,11 @@ class PerCpu(Published):
         pid, last = self.takt.running["taktd"].pid, f"cpu{cpus[-1]}"
         self.addCleanup(os.sched_setaffinity, pid, cpus)
         os.sched_setaffinity(pid, cpus[:-1])
-        self.within("the taint is there", lambda: "cpus" in self.taints(last), 5)
+        self.within("the taint is there", lambda: "cpus" in self.taints(last))
         self.assertEqual(self.taints(last)["cpus"], ("offline", "NoSchedule"))
         self.assertEqual(self.taints(f"cpu{cpus[0]}"), {})
         os.sched_setaffinity(pid, cpus)
-        self.within("the taint is gone", lambda: self.taints(last) == {}, 5)
+        self.within("the taint is gone", lambda: self.taints(last) == {})
 
     @test
     def one_cpu_that_is_full_leaves_the_other(self):
@@ -469,8 +478,8 @@ class PerCpu(Published):
         for n in range(3):
             made = claim(f"half{n}", 600000, runtime="60ms", period="100ms", guarantee="soft")
             self.apply(made, claiming_pod(f"half{n}", f"half{n}"))
-        for n in range(2):
-            self.cluster.wait(f"pod/half{n}", "condition=Ready")
+            if n < 2:
+                self.cluster.wait(f"pod/half{n}", "condition=Ready")
         self.expect_unschedulable("half2", "cannot allocate all claims")
         used = [r["cpus"] for r in self.takt.reservations().values()]
         self.assertEqual(sorted(used), [[n] for n in cpus])

@@ -46,12 +46,12 @@ class Varlink:
 
     def __init__(self, path, seconds=WAIT_SECONDS):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(seconds)
         try:
-            self.socket.connect(str(path))
+            self.socket.connect(str(path))  # with a time limit a full queue would be an error
         except OSError:
             self.socket.close()
             raise
+        self.socket.settimeout(seconds)
         self._rest = b""
 
     def send(self, method, more=False, **parameters):
@@ -214,6 +214,9 @@ class Agent:
                 self.stop()
         except (OSError, TaktError, subprocess.TimeoutExpired):
             self.kill9()
+        except AssertionError:
+            self.kill9()
+            raise
         finally:
             self.last_log = self.log().splitlines()[-LOG_LINES:]
 

@@ -203,6 +203,7 @@ class Case(unittest.TestCase):
     """A group of tests. After each, nothing may be left that was not there before."""
 
     needs = ()
+    left_seconds = 60  # what ends may take so long to be gone
 
     def setUp(self):
         method = getattr(self, self._testMethodName)
@@ -230,7 +231,7 @@ class Case(unittest.TestCase):
             return not left
 
         try:
-            wait_for("the machine is as it was", clean, seconds=5)
+            wait_for("the machine is as it was", clean, self.left_seconds)
         except AssertionError:
             raise AssertionError(f"the test left on the machine: {', '.join(left)}") from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 MS = 1_000_000
 SECOND = 1_000_000_000
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 SCHED_OTHER, SCHED_FIFO, SCHED_DEADLINE = 0, 1, 6
 RESET_ON_FORK = 0x01  # SCHED_FLAG_RESET_ON_FORK, include/uapi/linux/sched.h

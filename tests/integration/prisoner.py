@@ -23,7 +23,7 @@ def replace(value, words):
 
 def attempt(path, method, parameters):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-        s.settimeout(10)
+        s.settimeout(60)
         s.connect(path)
         text = {"method": method, "parameters": parameters}
         if method.endswith("Watch"):

@@ -268,6 +268,7 @@ class KernelRest:
         """units(), when what ended before is no longer counted."""
         settled()
         recount()
+        time.sleep(1)  # a cpuset that went is counted without a moment later
         return self.units()
 
     def expect(self, units):
@@ -277,6 +278,7 @@ class KernelRest:
 
         def as_expected():
             recount()
+            time.sleep(0.3)
             seen.append(self.units())
             return abs(seen[-1] - units) <= 2
 

@@ -15,7 +15,7 @@ class Taken:
     pays it back, a budget in each period. Times are CLOCK_MONOTONIC's, in ns."""
 
     SECONDS = 0.1
-    BEFORE, AFTER = 1 * SECOND, SECOND // 5  # of what is near a job
+    BEFORE, AFTER = 3 * SECOND, SECOND // 5  # of what is near a job
 
     def __enter__(self):
         self._end = threading.Event()
@@ -41,7 +41,8 @@ class Taken:
     def near(self, at):
         """In ns, about a job that ended then."""
         ticks = [n for t, n in self._seen if at - self.BEFORE <= t <= at + self.AFTER]
-        return (ticks[-1] - ticks[0]) * SECOND // os.sysconf("SC_CLK_TCK")
+        hidden = self._seen[-1][1] > self._seen[0][1]  # of a tick that is not full yet
+        return (ticks[-1] - ticks[0] + hidden) * SECOND // os.sysconf("SC_CLK_TCK")
 
     def explains(self, late, end, budget):
         """Whether a job that ended then can be that late, in ns, by what was taken alone; `budget`

@@ -38,7 +38,7 @@ from puppet import RT_RUNTIME, write_limit
 CAPACITY = Path("/sys/devices/system/cpu/cpu0/cpu_capacity")
 LONGEST_PERIOD = Path("/proc/sys/kernel/sched_deadline_period_max_us")
 CPUSETS = Path("/sys/fs/cgroup/cpuset")
-PLACEHOLDER_SECONDS = 1.2  # after its end the kernel counts it for its period of 2^20 us
+PLACEHOLDER_SECONDS = 3  # after its end the kernel counts it for its period of 2^20 us
 DEBT_SECONDS = 3  # end_with_debt()'s debt is counted so long at most
 REST_SECONDS = 1  # a cpuset that was removed is counted without some time later
 LOOK_SECONDS = 1  # taktd looks at the machine so often while somebody watches
@@ -80,7 +80,7 @@ def end_with_debt(case, threads=1):
 
     def burn(say):
         sched_setattr(0, SCHED_DEADLINE, 800 * MS, 4 * SECOND)
-        while time.thread_time() < 0.3:
+        while time.thread_time() < 0.6:
             pass
         say(True)
 

@@ -430,7 +430,7 @@ class Run(Cli):
         resv = self.agent.reservations()["mine"]
         self.assertEqual([t["tid"] for t in resv["threads"]], [puppet.pid])
         puppet.quit(7)
-        self.assertEqual(process.wait(20), 7)
+        self.assertEqual(process.wait(60), 7)
         self.expect_nothing_promised()
 
     @test
@@ -455,7 +455,7 @@ class Run(Cli):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
             process, puppet = self.run_puppet()
             process.send_signal(number)
-            self.assertEqual(process.wait(20), 128 + number)
+            self.assertEqual(process.wait(60), 128 + number)
             self.expect_nothing_promised()
 
     @test
@@ -465,7 +465,7 @@ class Run(Cli):
         process, puppet = self.run_puppet()
         rest.expect(before - q20(1 * MS, 100 * MS))
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)
         self.expect_nothing_promised()
         rest.expect(before)
 
@@ -488,5 +488,5 @@ class Run(Cli):
         self.agent.start()
         self.assertTrue(is_on(puppet.pid))
         puppet.quit(4)
-        self.assertEqual(process.wait(20), 4)
+        self.assertEqual(process.wait(60), 4)
         self.expect_nothing_promised()

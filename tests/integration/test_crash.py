@@ -92,7 +92,7 @@ class Story:
             return not found
 
         try:
-            wait_for("what was answered holds", holds, 10)
+            wait_for("what was answered holds", holds)
         except AssertionError:
             raise AssertionError(f"{fault}: {'; '.join(found)}; {self.agent.log()}") from None
 
@@ -199,14 +199,14 @@ class FaultPoints(Case):
                 if agent.start_faulty(fault, listing):
                     steps(story)
             except (OSError, TaktError):
-                wait_for(f"{fault}: the agent is dead", agent.died, 5)
+                wait_for(f"{fault}: the agent is dead", agent.died)
             died = agent.died()
             if agent.running():
                 agent.kill9()
             self.truth.restart(agent)
             story.check(fault)
             agent.release_all()
-            self.assertIsNone(self.truth.wait(agent), f"{fault}: after all was released")
+            self.assertIsNone(self.truth.wait(agent, 60), f"{fault}: after all was released")
             return died
 
     def every_point(self, prepare, steps):

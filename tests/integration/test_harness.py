@@ -16,10 +16,12 @@ from harness import (
     Child,
     Container,
     deadline,
+    first_line,
     podman,
     root,
     sched_setattr,
     test,
+    wait_for,
 )
 
 
@@ -27,6 +29,8 @@ def outcome_of(body, cleanup=None):
     """Runs body(case) as a test of its own; returns (unittest result, what it printed)."""
 
     class Inner(Case):
+        left_seconds = 2
+
         @test
         def the_inner_test(self):
             if cleanup:
@@ -98,6 +102,6 @@ class Machinery(Case):
     def a_container_is_ended_and_its_pid_is_known(self):
         container = Container(self, ["sleep", "600"])
         pid = container.pid()
-        self.assertEqual(Path(f"/proc/{pid}/comm").read_text().strip(), "sleep")
+        wait_for("it is sleep", lambda: first_line(f"/proc/{pid}/comm") == "sleep")
         container.end()
         self.assertFalse(Path(f"/proc/{pid}").exists())

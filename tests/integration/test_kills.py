@@ -148,7 +148,7 @@ class RandomKills(Case):
             agent.kill9()
             for client in clients:
                 client.go.clear()
-                self.assertTrue(client.rests.wait(20))
+                self.assertTrue(client.rests.wait(60))
                 self.assertIsNone(client.fault)
             truth.restart(agent)
             self.answered_holds(agent, clients, kill)
@@ -168,7 +168,7 @@ class RandomKills(Case):
             return not found
 
         try:
-            wait_for("what was answered holds", holds, 5)
+            wait_for("what was answered holds", holds)
         except AssertionError:
             raise AssertionError(f"after kill {kill}: {found}") from None
 
@@ -176,6 +176,6 @@ class RandomKills(Case):
         for client in clients:
             client.ends = True
             client.go.set()
-            client.join(20)
+            client.join(60)
             for name in list(client.programs):
                 client.drop(name)

@@ -4,6 +4,7 @@ the container's reservation, and can do nothing else there."""
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -55,13 +56,13 @@ class OwnSocket(Case):
             [program("attach")],
             self.stage.options(self.name, "--env", f"LD_LIBRARY_PATH={lib}"),
         )
-        pid = box.pid()
-        tids = wait_for(
+        (thread,) = wait_for(
             "its worker is under it",
             lambda: self.agent.reservations()[self.name]["threads"],
         )
-        self.assertEqual(len(tids), 1)
-        self.assertNotEqual(tids[0]["tid"], pid)
+        status = Path(f"/proc/{thread['tid']}/status").read_text()
+        pid = int(re.search(r"^Tgid:\s*(\d+)", status, re.MULTILINE)[1])
+        self.assertNotEqual(thread["tid"], pid)
         self.assertFalse(is_on(pid))
         status, out, err = box.wait()
         self.assertEqual((status, err), (0, ""))

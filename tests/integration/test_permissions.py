@@ -192,7 +192,7 @@ class OwnSocket(Case):
             fds = socket.recv_fds(connection, 1, 1)[1]
         door = socket.socket(fileno=fds[0])
         self.addCleanup(door.close)
-        door.settimeout(10)
+        door.settimeout(60)
 
         def ask(method, **parameters):
             text = {"method": "rt.takt." + method, "parameters": parameters}

@@ -290,7 +290,7 @@ class Truth:
         before = self._running()
         self.sum_dead = measure(self.case) + min(before, self._running())
 
-    def wait(self, agent):
+    def wait(self, agent, seconds=10):
         """None, or what does not agree."""
         differences = []
 
@@ -299,7 +299,7 @@ class Truth:
             return not differences
 
         try:
-            wait_for("store, List, kernel and CDI folder agree", agree, seconds=3)
+            wait_for("store, List, kernel and CDI folder agree", agree, seconds)
         except AssertionError:
             return "; ".join(differences)
         return None

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The program of a container: says first of all how it is scheduled, then waits as many seconds as
- * argv[1] names and ends. Without one it waits for ever.
+ * The program of a container: says first of all how it is scheduled, then waits for ever.
  */
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,7 +16,7 @@ struct attr {
 	uint64_t runtime, deadline, period;
 };
 
-int main(int argc, char **argv)
+int main(void)
 {
 	struct attr attr = { 0 };
 
@@ -27,9 +25,6 @@ int main(int argc, char **argv)
 	printf("policy=%u runtime=%llu period=%llu\n", attr.policy,
 		(unsigned long long)attr.runtime, (unsigned long long)attr.period);
 	fflush(stdout);
-	if (argc > 1)
-		sleep(atoi(argv[1]));
-	while (argc <= 1)
+	for (;;)
 		pause();
-	return 0;
 }

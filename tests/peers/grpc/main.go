@@ -315,7 +315,7 @@ func start(server, folder string) (*test, error) {
 	if err := t.server.Start(); err != nil {
 		return nil, err
 	}
-	for range 500 {
+	for range 6000 {
 		if _, err := os.Stat(t.socket); err == nil {
 			break
 		}

@@ -22,7 +22,7 @@ import (
 
 const (
 	patience       = 20 * time.Second
-	requestTimeout = 2 * time.Second
+	requestTimeout = 20 * time.Second
 	shortTimeout   = 300 * time.Millisecond
 )
 
@@ -282,7 +282,7 @@ func (w *world) create(c *api.Container) (*api.ContainerAdjustment, error) {
 
 func registers(w *world) error {
 	return w.ready(
-		"configured containerd v2.3.7 v0.12.5 timeout=2000",
+		"configured containerd v2.3.7 v0.12.5 timeout=20000",
 		"known pod pod1 web-1 uid-1 default /kubepods/pod-uid",
 		"known container running pod1 name-of-running state=3 pid=42 cpus=0-1 "+
 			"path=/kubepods/pod-uid/running env=2 cdi=rt.takt.dev/reservation=running",
@@ -403,8 +403,9 @@ func later(w *world) error {
 
 func never(w *world) error {
 	adaptation.SetPluginRequestTimeout(shortTimeout)
-	defer adaptation.SetPluginRequestTimeout(requestTimeout)
-	if _, err := w.create(container("never", pod(1), api.ContainerState_CONTAINER_UNKNOWN)); err == nil {
+	_, err := w.create(container("never", pod(1), api.ContainerState_CONTAINER_UNKNOWN))
+	adaptation.SetPluginRequestTimeout(requestTimeout)
+	if err == nil {
 		return fmt.Errorf("the container was created without an answer of the plugin")
 	}
 	return deadline(w)
@@ -528,6 +529,7 @@ func main() {
 
 func run(folder, program string) int {
 	defer os.RemoveAll(folder)
+	adaptation.SetPluginRequestTimeout(requestTimeout)
 	r, err := start(folder, []*api.PodSandbox{pod(1), pod(2)}, []*api.Container{
 		container("running", pod(1), api.ContainerState_CONTAINER_RUNNING, "A=1", "B=2"),
 		container("stopped", pod(2), api.ContainerState_CONTAINER_STOPPED),

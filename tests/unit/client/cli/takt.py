@@ -616,7 +616,8 @@ class RunTest(Case):
 
     def test_an_interrupt_from_the_terminal_reaches_the_command_once(self):
         agent = self.agent()
-        script = "trap 'echo got' INT; echo ready; for i in 1 2 3; do sleep 0.1; done; echo end"
+        wait = "until [ $n ]; do sleep 0.1; done; sleep 0.3"
+        script = f"trap 'echo got; n=1' INT; echo ready; {wait}; echo end"
         pid, terminal = pty.fork()
         if pid == 0:
             os.execve(TAKT, [TAKT, *self.ARGS, "sh", "-c", script], self.env)

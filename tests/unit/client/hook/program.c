@@ -18,6 +18,8 @@
 
 #define STATE "{\"ociVersion\":\"1.0.2\",\"id\":\"c1\",\"status\":\"creating\",\"pid\":4711}"
 #define YES "{\"parameters\":{\"reservation\":{\"name\":\"camera\"}}}"
+#define PATIENT "20s" /* for who answers, however busy the machine is */
+#define HASTY "300ms" /* for who never does */
 
 enum manner {
 	ANSWER, /* `text` and its NUL */
@@ -189,10 +191,10 @@ static struct run run_args(const char *const *args, const char *input, size_t le
 	return run;
 }
 
-static struct run run_hook(const char *input)
+static struct run run_hook(const char *input, const char *timeout)
 {
 	const char *const args[] = { "takt-hook", "bind", "--socket", socket_path, "--reservation",
-		"camera", "--timeout", "300ms", NULL };
+		"camera", "--timeout", timeout, NULL };
 
 	return run_args(args, input, strlen(input));
 }
@@ -203,7 +205,7 @@ static struct run run_against(enum manner manner, const char *text)
 	struct run run;
 
 	server_start(&s);
-	run = run_hook(STATE);
+	run = run_hook(STATE, manner == SILENT || manner == TRICKLE ? HASTY : PATIENT);
 	server_stop(&s);
 	return run;
 }
@@ -225,7 +227,7 @@ TEST(a_yes_lets_the_container_start_and_says_nothing)
 	struct run run;
 
 	server_start(&s);
-	run = run_hook(STATE);
+	run = run_hook(STATE, PATIENT);
 	server_stop(&s);
 	CHECK_EQ(run.status, 0);
 	CHECK_TEXT(run.said, "");
@@ -262,7 +264,7 @@ TEST(an_agent_that_is_not_there_fails_the_start)
 
 	server_start(&s);
 	server_stop(&s);
-	run = run_hook(STATE);
+	run = run_hook(STATE, HASTY);
 	check_sentence(&run, 69, "takt: camera: taktd is not running at /tmp/takt-hook-");
 	CHECK(strstr(run.said, "systemctl start taktd"));
 }
@@ -275,7 +277,7 @@ TEST(a_socket_that_nobody_listens_to_fails_the_start)
 
 	strcpy(addr.sun_path, socket_path);
 	CHECK(bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0);
-	run = run_hook(STATE);
+	run = run_hook(STATE, HASTY);
 	close(fd);
 	unlink(socket_path);
 	check_sentence(&run, 69, "taktd is not running at ");
@@ -295,7 +297,7 @@ TEST(an_agent_that_comes_a_moment_later_is_waited_for)
 	pthread_t later;
 
 	CHECK(pthread_create(&later, NULL, start_later, &s) == 0);
-	run = run_hook(STATE);
+	run = run_hook(STATE, PATIENT);
 	CHECK(pthread_join(later, NULL) == 0);
 	server_stop(&s);
 	CHECK_EQ(run.status, 0);
@@ -337,7 +339,7 @@ TEST(an_agent_whose_queue_is_full_fails_the_start)
 		CHECK(fds[n] >= 0);
 	} while (connect(fds[n++], (struct sockaddr *)&addr, sizeof(addr)) == 0 && n < 8);
 	CHECK(n < 8);
-	run = run_hook(STATE);
+	run = run_hook(STATE, HASTY);
 	while (n > 0)
 		close(fds[--n]);
 	server_stop(&s);
@@ -397,7 +399,7 @@ TEST(a_state_that_is_none_fails_before_the_agent_is_asked)
 		struct run run;
 
 		server_start(&s);
-		run = run_hook(bad[i]);
+		run = run_hook(bad[i], PATIENT);
 		server_stop(&s);
 		check_sentence(&run, 64, "takt: camera: ");
 		CHECK_TEXT(s.asked, "");

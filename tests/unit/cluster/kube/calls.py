@@ -8,7 +8,7 @@ import threading
 import time
 
 import tap
-from kube_test import CLAIMS, SLICES, Case, Client, Server, always, status, thing
+from kube_test import CLAIMS, SECONDS, SLICES, Case, Client, Server, always, status, thing
 
 
 class Calls(Case):
@@ -114,10 +114,10 @@ class Calls(Case):
 
         _, client = self.serve(behave)
         name = client.order("get", **SLICES, name="a")
-        self.assertTrue(arrived.wait(10))
+        self.assertTrue(arrived.wait(SECONDS))
         client.order("cancel", id=name)
         client.expect(id=name, event="ended")
-        self.assertTrue(closed.wait(10))
+        self.assertTrue(closed.wait(SECONDS))
         self.assertEqual(client.quiet(0.3), [])
 
     def test_a_callback_may_destroy_the_client(self):
@@ -125,7 +125,7 @@ class Calls(Case):
         for _ in range(4):
             client.order("get", **SLICES, name="a")
         client.order("get", **SLICES, name="a", last=True)
-        self.assertEqual(client.process.wait(20), 0)
+        self.assertEqual(client.process.wait(SECONDS), 0)
 
     def test_quitting_with_calls_under_way_leaves_nothing(self):
         arrived = threading.Event()
@@ -137,7 +137,7 @@ class Calls(Case):
         _, client = self.serve(behave)
         for _ in range(8):
             client.order("get", **SLICES, name="a")
-        self.assertTrue(arrived.wait(10))
+        self.assertTrue(arrived.wait(SECONDS))
 
 
 class Limits(Case):

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import tap
-from kube_test import SLICES, Case, Client, Server, always, data, openssl, status, thing
+from kube_test import SECONDS, SLICES, Case, Client, Server
+from kube_test import always, data, openssl, status, thing
 
 
 class Trust(Case):
@@ -268,7 +269,7 @@ class Plugins(TokenCase):
         while not (started.exists() and started.read_text().strip()):
             time.sleep(0.02)
         client.order("quit")
-        self.assertEqual(client.process.wait(10), 0)
+        self.assertEqual(client.process.wait(SECONDS), 0)
         self.assertFalse(Path(f"/proc/{started.read_text().strip()}").exists())
 
 

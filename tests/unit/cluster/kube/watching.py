@@ -8,7 +8,8 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 import tap
-from kube_test import SLICES, Case, Client, Server, always, items, line, short, status, thing
+from kube_test import SECONDS, SLICES, Case, Client, Server
+from kube_test import always, items, line, short, status, thing
 
 
 def query(request):
@@ -193,7 +194,7 @@ class Watches(Case):
     def test_a_token_that_ends_does_not_end_a_watch(self):
         path = self.path("token")
         path.write_text("old")
-        good = {"old"}
+        good, changed = {"old"}, threading.Event()
 
         def guarded(act):
             def behave(peer, request):
@@ -203,15 +204,23 @@ class Watches(Case):
 
             return behave
 
+        def end(peer, request):
+            peer.stream()
+            changed.wait(SECONDS)
+            peer.finish()
+
         inner = self.server([items("5", thing("a"))],
-                            [self.closing(), self.events(line("ADDED", thing("b", version="6")))])
+                            [end, self.events(line("ADDED", thing("b", version="6")))])
         server = Server(self, self.ca, guarded(inner))
         client = Client(self, "kubeconfig", self.config(server.port, tokenFile=str(path)))
         name = client.order("watch", **SLICES)
-        path.write_text("new")
-        good.add("new")
         self.told(client, name, "added a", "synced")
+        part = self.path("part")
+        part.write_text("new")
+        part.rename(path)
+        good.add("new")
         good.discard("old")
+        changed.set()
         self.told(client, name, "added b")
         self.assertEqual(server.requests[-1].token, "new")
 
@@ -255,7 +264,7 @@ class Watches(Case):
                 [self.events(line("MODIFIED", thing("a", version="6")) +
                              line("DELETED", thing("a", version="7")) +
                              line("ERROR", status(410, "Expired", "old")))], last=event)
-            self.assertEqual(client.process.wait(20), 0)
+            self.assertEqual(client.process.wait(SECONDS), 0)
             self.assertEqual(short(client.quiet(0.1)[-1]).split()[0], event)
 
     def test_a_stopped_watch_is_silent_and_its_connection_is_closed(self):
@@ -269,10 +278,10 @@ class Watches(Case):
 
         _, client, name = self.watch([items("5")], [behave])
         self.told(client, name, "synced")
-        self.assertTrue(arrived.wait(10))
+        self.assertTrue(arrived.wait(SECONDS))
         client.order("stop", id=name)
         client.expect(id=name, event="ended")
-        self.assertTrue(closed.wait(10))
+        self.assertTrue(closed.wait(SECONDS))
         self.assertEqual(client.quiet(0.3), [])
 
     def test_thousands_of_objects_in_pages(self):
