@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What took the CPU from everybody while jobs were timed, so that a late one can be told from one
-that was not served."""
+"""What took the CPU while jobs were timed, so that a late one can be told from one that was not
+served."""
 
+import bisect
 import os
 import threading
 import time
 
-from kernel import SECOND
+from kernel import MS, SECOND
+
+PERIODS = 50  # that a debt may be paid back in
 
 
 class Taken:
-    """What steal and interrupts took of all CPUs, looked at all the time; the kernel counts both by
-    ticks. What is taken from a thread is charged to it as if it had run, so that a reservation
-    pays it back, a budget in each period. Times are CLOCK_MONOTONIC's, in ns."""
+    """Looks, until its end, at what the kernel counts of its own accord. Steal and interrupts of all
+    CPUs: it counts them by ticks. And what a watched thread is charged for: where a hypervisor
+    slows a CPU down without a word, a thread uses up its budget with less done, and has to wait
+    for the next. It had what was promised, and that is a budget. Times are CLOCK_MONOTONIC's, in ns."""
 
-    SECONDS = 0.1
-    BEFORE, AFTER = 3 * SECOND, SECOND // 5  # of what is near a job
+    SECONDS = 0.01
+    ABOUT = SECOND // 5  # ticks may be counted so much later
+
+    def __init__(self):
+        self._tids = []
 
     def __enter__(self):
         self._end = threading.Event()
@@ -27,28 +34,72 @@ class Taken:
         self._end.set()
         self._thread.join()
 
+    def watch(self, tid):
+        self._tids.append(tid)
+
     @staticmethod
     def _ticks():
         with open("/proc/stat") as f:
             return sum(map(int, f.readline().split()[6:9]))  # irq, softirq, steal: proc(5)
 
+    @staticmethod
+    def _charged(tid):
+        try:
+            with open(f"/proc/{tid}/schedstat") as f:
+                return int(f.read().split()[0])
+        except OSError:
+            return None  # it has ended
+
     def _look(self):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))  # of this thread alone
-        self._seen = [(time.monotonic_ns(), self._ticks())]
-        while not self._end.wait(self.SECONDS):
-            self._seen.append((time.monotonic_ns(), self._ticks()))
+        self._seen = []
+        while True:
+            charged = {tid: self._charged(tid) for tid in list(self._tids)}
+            self._seen.append((time.monotonic_ns(), self._ticks(), charged))
+            if self._end.wait(self.SECONDS):
+                return
 
-    def near(self, at):
-        """In ns, about a job that ended then."""
-        ticks = [n for t, n in self._seen if at - self.BEFORE <= t <= at + self.AFTER]
-        hidden = self._seen[-1][1] > self._seen[0][1]  # of a tick that is not full yet
-        return (ticks[-1] - ticks[0] + hidden) * SECOND // os.sysconf("SC_CLK_TCK")
+    def _between(self, since, until):
+        """What was seen from the last look before to the first look after."""
+        first = bisect.bisect_right(self._seen, since, key=lambda s: s[0]) - 1
+        last = bisect.bisect_left(self._seen, until, key=lambda s: s[0])
+        return self._seen[max(first, 0) : last + 1]
 
-    def explains(self, late, end, budget):
-        """Whether a job that ended then can be that late, in ns, by what was taken alone; `budget`
-        is the share of each period in which its reservation pays back."""
-        return late <= self.near(end) / budget
+    def stolen(self, since, until):
+        """By steal and interrupts, of all CPUs, in ns, rounded up."""
+        seen = self._between(since - self.ABOUT, until + self.ABOUT)
+        ticks = seen[-1][1] - seen[0][1]
+        return (ticks + 1) * SECOND // os.sysconf("SC_CLK_TCK") if ticks else 0
 
-    def most(self):
-        """The most that was near any moment."""
-        return max(self.near(t) for t, _ in self._seen)
+    def charged(self, tid, since, until):
+        """To that thread, in ns."""
+        known = [c[tid] for *_, c in self._between(since, until) if c.get(tid) is not None]
+        return known[-1] - known[0] if known else 0
+
+    def was_served(self, tid, release, runtime, period):
+        """Whether it had a budget by the end of the period that began then, or so many of them in so
+        many periods: what it was charged for beyond its budget is taken off the next ones."""
+        return any(
+            self.charged(tid, release - n * period, release + period) >= (n + 1) * runtime
+            for n in range(PERIODS)
+        )
+
+    def explains(self, tid, release, response, runtime, period):
+        """Whether a job that took longer than a period may have: for what was stolen, or as its
+        thread had all that was promised and needed more."""
+        stolen = self.stolen(release, release + response)
+        print(
+            f"# a job took {response / MS:.3f} ms: {stolen / MS:.0f} ms were stolen near it, its "
+            f"thread was charged {self.charged(tid, release, release + period) / MS:.3f} ms",
+            flush=True,
+        )
+        return response - period <= stolen or self.was_served(tid, release, runtime, period)
+
+    def explains_worst(self, tid, response, runtime, period):
+        """The same where it is not known which job it was."""
+        ends = (t for t, *_ in self._seen)
+        return any(
+            response - period <= self.stolen(t - response, t)
+            or self.charged(tid, t - period, t) >= runtime
+            for t in ends
+        )
