@@ -97,9 +97,11 @@ class Taken:
 
     def explains_worst(self, tid, response, runtime, period):
         """The same where it is not known which job it was."""
-        ends = (t for t, *_ in self._seen)
-        return any(
-            response - period <= self.stolen(t - response, t)
-            or self.charged(tid, t - period, t) >= runtime
-            for t in ends
+        most = max(self.charged(tid, t - period, t) for t, *_ in self._seen)
+        stolen = max(self.stolen(t - response, t) for t, *_ in self._seen)
+        print(
+            f"# one took {response / MS:.3f} ms: its thread was charged {most / MS:.3f} ms in a period, "
+            f"and {stolen / MS:.0f} ms were stolen about a job, at most",
+            flush=True,
         )
+        return response - period <= stolen or most >= runtime
