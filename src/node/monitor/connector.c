@@ -35,8 +35,8 @@ struct event_source {
 };
 
 struct event {
-	struct cn_msg message;
 	struct proc_event event;
+	struct cn_msg message; /* its head: what follows it is the event */
 };
 
 /* Takes the next process event off the datagram, or skips what is none; false: it ends. */
