@@ -43,6 +43,15 @@ bool cpus_subset(const struct cpus *a, const struct cpus *b)
 	return true;
 }
 
+struct cpus cpus_without(const struct cpus *a, const struct cpus *b)
+{
+	struct cpus rest;
+
+	for (size_t i = 0; i < ARRAY_SIZE(a->words); i++)
+		rest.words[i] = a->words[i] & ~b->words[i];
+	return rest;
+}
+
 unsigned cpus_next(const struct cpus *c, unsigned from)
 {
 	while (from < CPUS_MAX) {

@@ -38,6 +38,8 @@ unsigned cpus_count(const struct cpus *c);
 bool cpus_equal(const struct cpus *a, const struct cpus *b);
 /* Every CPU of `a` is in `b`; the empty set is in each. */
 bool cpus_subset(const struct cpus *a, const struct cpus *b);
+/* Those of `a` that are not in `b`. */
+struct cpus cpus_without(const struct cpus *a, const struct cpus *b);
 
 /* The first CPU at or after `from`; CPUS_MAX: none. */
 unsigned cpus_next(const struct cpus *c, unsigned from);

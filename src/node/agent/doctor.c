@@ -87,14 +87,10 @@ static void check_ceiling(struct agent *a, struct report *r)
 
 static void check_cpus(struct agent *a, struct report *r)
 {
-	struct cpus usable = topology_usable(&a->probe.root_domain), missing = CPUS_NONE;
+	struct cpus usable = topology_usable(&a->probe.root_domain);
+	struct cpus missing = cpus_without(&a->probe.root_domain, &usable);
 	char text[CPUS_TEXT_MAX];
 
-	CPUS_FOREACH(cpu, &a->probe.root_domain)
-	{
-		if (!cpus_contains(&usable, cpu))
-			cpus_add(&missing, cpu);
-	}
 	if (cpus_count(&missing))
 		add(r, "cpus", CHECK_NO,
 			"bring them online and into taktd's cpuset again, or start taktd anew",

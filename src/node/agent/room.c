@@ -202,26 +202,22 @@ static bool period_is_taken(struct promise *p)
 /* Tests are for equal CPUs, and for those that were there when taktd started. */
 static bool can_prove(struct agent *a, struct promise *p)
 {
-	char missing[CPUS_TEXT_MAX];
-	struct cpus gone = CPUS_NONE;
+	char text[CPUS_TEXT_MAX];
+	struct cpus missing;
 
 	a->usable = topology_usable(&a->probe.root_domain);
+	missing = cpus_without(&a->probe.root_domain, &a->usable);
 	if (p->request.guarantee != GUARANTEE_HARD)
 		return true;
-	CPUS_FOREACH(cpu, &a->probe.root_domain)
-	{
-		if (!cpus_contains(&a->usable, cpu))
-			cpus_add(&gone, cpu);
-	}
 	if (a->speed.unequal)
 		snprintf(p->reason, sizeof(p->reason),
 			"the CPUs here differ in size (cpu_capacity), so nothing hard can be "
 			"proven: ask for guarantee soft");
-	else if (cpus_count(&gone) > 0 && p->placement != PLACEMENT_PINNED)
+	else if (cpus_count(&missing) > 0 && p->placement != PLACEMENT_PINNED)
 		snprintf(p->reason, sizeof(p->reason),
 			"CPUs %.100s are offline or out of taktd's cpuset, so nothing hard can be "
 			"proven: bring them back or start taktd anew, or ask for guarantee soft",
-			cpus_format(missing, &gone));
+			cpus_format(text, &missing));
 	else
 		return true;
 	return false;

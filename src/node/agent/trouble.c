@@ -24,18 +24,11 @@ static const char *of_bindings(const struct promise *p)
 /* What admission counted with, and is not there. */
 static struct cpus missing_cpus(const struct agent *a, const struct promise *p)
 {
-	struct cpus missing = CPUS_NONE;
+	struct cpus counted = p->placement == PLACEMENT_PINNED ? CPUS_NONE : a->probe.root_domain;
 
-	CPUS_FOREACH(cpu, &a->probe.root_domain)
-	{
-		bool counts = p->placement != PLACEMENT_PINNED;
-
-		for (unsigned i = 0; i < p->n_admitted && !counts; i++)
-			counts = p->cpus[i] == (int)cpu;
-		if (counts && !cpus_contains(&a->usable, cpu))
-			cpus_add(&missing, cpu);
-	}
-	return missing;
+	for (unsigned i = 0; p->placement == PLACEMENT_PINNED && i < p->n_admitted; i++)
+		cpus_add(&counted, p->cpus[i]);
+	return cpus_without(&counted, &a->usable);
 }
 
 static bool has_idle_servers(const struct promise *p)

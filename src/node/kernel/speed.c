@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/kernel/speed.h"
 
-#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "base/cleanup.h"
+#include "node/kernel/number.h"
 
 #define CAPACITY_FULL 1024 /* SCHED_CAPACITY_SCALE */
 
 static uint64_t read_number(const char *root, unsigned cpu, const char *name, uint64_t missing)
 {
 	char path[256];
-	cleanup_file FILE *f = NULL;
-	uint64_t n;
+	int64_t n;
 
 	snprintf(path, sizeof(path), "%s/cpu%u/%s", root, cpu, name);
-	f = fopen(path, "re");
-	return f && fscanf(f, "%" SCNu64, &n) == 1 && n > 0 ? n : missing;
+	n = number_read(path, 0);
+	return n > 0 ? (uint64_t)n : missing;
 }
 
 struct speed speed_read(const char *root, const struct cpus *cpus)

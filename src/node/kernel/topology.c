@@ -7,18 +7,16 @@
 
 #include "base/cleanup.h"
 #include "node/kernel/affinity.h"
+#include "node/kernel/number.h"
 
 #define CPU_FOLDER "/sys/devices/system/cpu"
 
 static int read_id(unsigned cpu, const char *name)
 {
 	char path[128];
-	cleanup_file FILE *f = NULL;
-	int id;
 
 	snprintf(path, sizeof(path), CPU_FOLDER "/cpu%u/topology/%s", cpu, name);
-	f = fopen(path, "re");
-	return f && fscanf(f, "%d", &id) == 1 ? id : -1;
+	return number_read(path, -1);
 }
 
 static int numa_node(unsigned cpu)

@@ -118,6 +118,19 @@ TEST(a_set_is_a_subset_of_itself_and_of_larger_ones_only)
 	CHECK(!cpus_subset(&b, &a) && !cpus_subset(&a, &c) && !cpus_subset(&a, &none));
 }
 
+TEST(what_one_set_has_and_another_has_not)
+{
+	struct cpus none = CPUS_NONE, a = cpus("0-3,700"), b = cpus("1-2,900"),
+		    rest = cpus("0,3,700");
+	struct cpus found = cpus_without(&a, &b);
+
+	CHECK(cpus_equal(&found, &rest));
+	found = cpus_without(&a, &none);
+	CHECK(cpus_equal(&found, &a));
+	found = cpus_without(&a, &a);
+	CHECK(cpus_equal(&found, &none));
+}
+
 TEST(sets_are_equal_when_every_cpu_is)
 {
 	struct cpus a = cpus("0-3,900"), b = cpus("900,0-3"), c = cpus("0-3,901");
