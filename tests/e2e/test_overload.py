@@ -12,6 +12,7 @@ from cluster import pod, wait_until
 from e2e import test
 from harness import two_cpus
 from installed import DRIVER, Installed
+from rt_app import jobs_in
 from taken import Taken
 
 IMAGE = "localhost/rt-app:1"
@@ -57,13 +58,6 @@ def rt_app_files():
     return {path.lstrip("/"): path for path in (program, *found)}
 
 
-def rows_of(log):
-    """The jobs in rt-app's own log: column -> number."""
-    lines = log.read_text().splitlines()
-    names = next(line for line in lines if line.startswith("#idx")).split()
-    return [dict(zip(names, map(int, l.split()))) for l in lines if l and not l.startswith("#")]
-
-
 def write_config(folder, inside, work_us, seconds):
     """`inside` is the folder's path for rt-app."""
     folder.mkdir(parents=True)
@@ -91,7 +85,7 @@ def work(folder):
     config = write_config(folder, str(folder), WORK_US, 2)
     # Its status says nothing, see tools/demo.
     subprocess.run(["chrt", "--fifo", "1", "rt-app", config], capture_output=True, check=False)
-    runs = sorted(row["run"] for row in rows_of(log_in(folder)))
+    runs = sorted(row["run"] for row in jobs_in(log_in(folder)))
     return WORK_US**2 // runs[len(runs) * 9 // 10]
 
 
@@ -158,7 +152,7 @@ class Overload(Installed):
     def late_jobs(self, name, log):
         """(release, response) in ns of each job that was late."""
         # slack: what was left of the period when the job ended; negative when that was over.
-        rows = rows_of(log)
+        rows = jobs_in(log)
         self.assertGreater(len(rows), SECONDS * 10**6 // PERIOD_US // 4, name)
         jobs = [(row["end"], PERIOD_US - row["slack"]) for row in rows]
         late = [(1000 * (end - took), 1000 * took) for end, took in jobs if took > PERIOD_US]

@@ -31,6 +31,7 @@ from harness import (
     wait_for,
 )
 from puppet import recount, settled
+from rt_app import jobs_in
 from taken import Taken
 from truth import SLACK, bandwidth_at_rest
 
@@ -78,13 +79,8 @@ class RtApp:
     def jobs(self):
         """(end, response) of each in ns, when it is done."""
         self._process.wait(SECONDS + 60)
-        names, jobs = [], []
-        for line in (self._folder / "rt-app-control-0.log").read_text().splitlines():
-            if line.startswith("#idx"):
-                names = line.split()
-            if line.startswith("#"):
-                continue
-            row = dict(zip(names, map(int, line.split())))
+        jobs = []
+        for row in jobs_in(self._folder / "rt-app-control-0.log"):
             # src/client/cli/report_log.c says where these come from.
             if row["c_period"] and row["start"] > self._since:
                 jobs.append((row["end"] * 1000, (row["c_period"] - row["slack"]) * 1000))
