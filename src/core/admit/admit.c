@@ -144,37 +144,40 @@ static struct admit_verdict judge(struct admit_load *l, const struct admit_machi
 	return v;
 }
 
+/* What a judgement does for each entry whatever the tests find, counted so that a search ends soon. */
+#define WORK_AT_LEAST 4u
+
 static bool fits(struct admit_set *s, const struct admit_task *t, nsec_t runtime_ns, unsigned *work)
 {
 	struct admit_task smaller = *t;
 	struct admit_load l;
-	unsigned before;
 	bool yes;
 
 	smaller.dl.runtime_ns = runtime_ns;
 	l = admit_set_load(s, &smaller, s->machine.granularity_ns);
 	l.work = *work;
-	before = l.work;
-	yes = judge(&l, &s->machine).yes;
-	/* What is O(n) anyway counts here, so that a search among many ends soon. */
-	*work -= before - l.work;
-	*work = *work > 4 * l.n ? *work - 4 * (unsigned)l.n : 0;
+	yes = admit_spend(&l, WORK_AT_LEAST * l.n) && judge(&l, &s->machine).yes;
+	*work = l.work;
 	return yes;
 }
 
 /* By GFB or lag alone: less time than BCL takes to say no. */
+static bool sums_prove(const struct admit_load *l)
+{
+	nsec_t late;
+
+	return gfb_proves(l) ||
+	       (l->n_cpus > 1 && tardiness_of_all(l, &late) && lag_proves(l, &late).yes);
+}
+
 static bool fits_by_sums(struct admit_set *s, const struct admit_task *t, nsec_t runtime_ns)
 {
 	struct admit_task smaller = *t;
 	struct admit_load l;
-	nsec_t late;
 
 	smaller.dl.runtime_ns = runtime_ns;
 	l = admit_set_load(s, &smaller, s->machine.granularity_ns);
-	if (!admit_sum_fits(&l, s->machine.ceiling))
-		return false;
-	return gfb_proves(&l) ||
-	       (l.n_cpus > 1 && tardiness_of_all(&l, &late) && lag_proves(&l, &late).yes);
+	return admit_sum_fits(&l, s->machine.ceiling) && sums_prove(&l);
 }
 
 /* The largest runtime that fits, as far as the work goes; each that is kept was found a yes. */
@@ -212,7 +215,7 @@ static bool fits_without_granularity(struct admit_set *s, const struct admit_tas
 	struct admit_load l = admit_set_load(s, t, 0);
 
 	l.work = ADMIT_WORK_ASIDE;
-	return judge(&l, &s->machine).yes;
+	return admit_spend(&l, WORK_AT_LEAST * l.n) ? judge(&l, &s->machine).yes : sums_prove(&l);
 }
 
 struct admit_verdict admit_evaluate(struct admit_set *s, const struct admit_task *t)

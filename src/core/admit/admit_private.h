@@ -18,8 +18,8 @@ typedef unsigned __int128 admit_wide;
  * Upper limit of the steps (one division each) that a test beyond O(n) may take, so that a verdict
  * among 1,000 reservations stays within 100 us. A test that would need more says no.
  */
-#define ADMIT_WORK_MAX 10240u
-#define ADMIT_WORK_ASIDE (ADMIT_WORK_MAX / 5) /* for what is only said with a no */
+#define ADMIT_WORK_MAX 4096u
+#define ADMIT_WORK_ASIDE (ADMIT_WORK_MAX * 2 / 5) /* for what is only said with a no */
 
 struct admit_entry {
 	uint32_t id;
