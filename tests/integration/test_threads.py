@@ -209,6 +209,15 @@ class Main(Threads):
         self.assertNotIn("trouble", self.agent.reservations()["r"])
 
     @test
+    def a_thread_that_is_let_go_is_as_nice_as_before(self):
+        puppet = self.bound()
+        self.expect_on("the first thread", {puppet.pid})
+        os.setpriority(os.PRIO_PROCESS, puppet.pid, 7)
+        self.agent.call("Release", name="r")
+        wait_for("it is out", lambda: not is_on(puppet.pid))
+        self.assertEqual(os.getpriority(os.PRIO_PROCESS, puppet.pid), 7)
+
+    @test
     def it_comes_back_when_a_thread_without_it_execs(self):
         puppet = self.bound()
         puppet.start("other")

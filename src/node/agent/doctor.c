@@ -179,13 +179,14 @@ static int look_at_rt(void *context, pid_t tid)
 	return 0;
 }
 
-/* Kernel threads (children of kthreadd, 2) are part of the kernel's own time. */
+/* Kernel threads (children of kthreadd, 2) are part of the kernel's own time; taktd itself is
+ * real-time in bursts that are bounded (pace.h). */
 static int look_at_process(void *context, pid_t pid)
 {
 	struct rt_scan *s = context;
 	struct proc_stat stat;
 
-	if (pid == 2 || proc_stat(pid, &stat) < 0 || stat.ppid == 2)
+	if (pid == 2 || pid == getpid() || proc_stat(pid, &stat) < 0 || stat.ppid == 2)
 		return 0;
 	s->pid = pid;
 	proc_each_thread(pid, look_at_rt, s);

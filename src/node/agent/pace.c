@@ -10,7 +10,10 @@
 #include "node/kernel/sched.h"
 
 #define BURST_NICE (-20)
+#define BURST_PRIORITY 1
 #define TRY_AGAIN_MS 1000
+#define WOKEN_NS \
+	(20 * NSEC_PER_USEC) /* a poll that takes so much longer than its work has blocked */
 
 static nsec_t clock_ns(clockid_t clock)
 {
@@ -20,10 +23,19 @@ static nsec_t clock_ns(clockid_t clock)
 	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
-static void begin_period(struct pace *p)
+/* Brings the server's account up to date. */
+static void account(struct pace *p)
 {
-	p->since_ns = clock_ns(CLOCK_MONOTONIC);
-	p->used_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	nsec_t now = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	nsec_t ran = cpu - p->cpu_ns, passed = now - p->now_ns;
+
+	/* What blocked in the poll ran from its wake-up until now. */
+	if (p->polled && passed > ran + WOKEN_NS)
+		cbs_wake(&p->server, now - ran);
+	cbs_charge(&p->server, now, ran);
+	p->polled = false;
+	p->now_ns = now;
+	p->cpu_ns = cpu;
 }
 
 static void go_back(uv_timer_t *timer);
@@ -41,7 +53,10 @@ static void take(struct agent *a)
 		r = sched_set_deadline(0, &own, false);
 	}
 	p->deadline = r == 0;
-	begin_period(p);
+	p->fifo &= r < 0;
+	p->now_ns = clock_ns(CLOCK_MONOTONIC);
+	p->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	cbs_begin(&p->server, &own, p->now_ns);
 	if (r < 0) {
 		snprintf(a->own_why, sizeof(a->own_why), "%s", sched_reason(r));
 		uv_timer_start(&p->back, go_back, TRY_AGAIN_MS, 0);
@@ -58,11 +73,15 @@ static void go_back(uv_timer_t *timer)
 
 static void leave(struct agent *a)
 {
+	struct pace *p = &a->pace;
 	nsec_t period = a->config.own_period_ns;
 
 	/* The placeholders keep its bandwidth meanwhile. */
-	a->pace.deadline = false;
-	sched_set_normal(0);
+	p->deadline = false;
+	p->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	p->fifo = sched_set_fifo(0, BURST_PRIORITY) == 0;
+	if (!p->fifo)
+		sched_set_normal(0);
 	/* An overrun by a tick puts the 0-lag time off. */
 	ceiling_note_ending(a, 3 * period);
 	enforce_hold(a);
@@ -79,17 +98,23 @@ void pace_check(struct agent *a)
 {
 	struct pace *p = &a->pace;
 
-	if (!p->deadline)
-		return;
-	if (clock_ns(CLOCK_MONOTONIC) - p->since_ns >= a->config.own_period_ns)
-		begin_period(p);
-	else if (clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->used_ns > a->config.own_runtime_ns / 10 * 9)
-		leave(a);
+	if (p->deadline) {
+		account(p);
+		if (p->server.left_ns < a->config.own_runtime_ns / 2)
+			leave(a);
+	} else if (p->fifo &&
+		   clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->cpu_ns > a->config.own_runtime_ns) {
+		p->fifo = false;
+		sched_set_normal(0);
+	}
 }
 
 static void on_prepare(uv_prepare_t *prepare)
 {
-	pace_check(container_of(prepare, struct agent, pace.prepare));
+	struct agent *a = container_of(prepare, struct agent, pace.prepare);
+
+	pace_check(a);
+	a->pace.polled = true;
 }
 
 void pace_start(struct agent *a)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -98,6 +99,7 @@ int sched_set_normal(pid_t tid)
 	struct sched_now now;
 	int r = sched_get(tid, &now);
 	bool self = tid == 0 || tid == gettid();
+	int nice = getpriority(PRIO_PROCESS, tid);
 
 	if (r == 0 && now.policy == SCHED_DEADLINE && !self)
 		shrink(tid);
@@ -106,9 +108,10 @@ int sched_set_normal(pid_t tid)
 	 * the policy still there (kernel/sched/core.c, sched_fork: EAGAIN). */
 	if (r == 0)
 		r = set(tid,
-			(struct attr_v0){ .policy = SCHED_OTHER, .flags = FLAG_RESET_ON_FORK });
+			(struct attr_v0){
+				.policy = SCHED_OTHER, .flags = FLAG_RESET_ON_FORK, .nice = nice });
 	if (r == 0)
-		r = set(tid, (struct attr_v0){ .policy = SCHED_OTHER });
+		r = set(tid, (struct attr_v0){ .policy = SCHED_OTHER, .nice = nice });
 	return r == -ESRCH ? 0 : r;
 }
 

@@ -44,9 +44,9 @@ int sched_set_reset_on_fork(pid_t tid);
 int sched_set_fifo(pid_t tid, unsigned priority);
 
 /*
- * Back to SCHED_OTHER. Of a deadline thread the bandwidth would come free only at its 0-lag time
- * (kernel/sched/deadline.c, switched_from_dl); shrunk to next to nothing first, it is free when
- * this returns, but of the calling thread. A thread that is gone is a success.
+ * Back to SCHED_OTHER, as nice as it is. Of a deadline thread the bandwidth would come free only at
+ * its 0-lag time (kernel/sched/deadline.c, switched_from_dl); shrunk to next to nothing first, it is
+ * free when this returns, but of the calling thread. A thread that is gone is a success.
  */
 int sched_set_normal(pid_t tid);
 
