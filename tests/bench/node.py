@@ -5,10 +5,9 @@
 import argparse
 import json
 import os
-import socket
+import re
 import sqlite3
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -91,59 +90,66 @@ def bench_reserve(agent):
     row("release, median", f"{release * 1e3:.2f} ms = {release / commit:.2f} commits", "")
 
 
-class Execs:
-    """When programs began, by the kernel's own clock: the process-event connector's exec events
-    (include/uapi/linux/cn_proc.h), whose time is CLOCK_MONOTONIC."""
+class Trace:
+    """The kernel's own record of two moments, in an ftrace instance of our own: a program's exec
+    (sched_process_exec), and taktd's sched_setattr(2) on it coming back."""
 
-    HEADERS = 16 + 20  # struct nlmsghdr, struct cn_msg
-    EXEC = 2
+    ROOT = Path("/sys/kernel/tracing")
+    EVENTS = ("sched/sched_process_exec", "syscalls/sys_enter_sched_setattr",
+              "syscalls/sys_exit_sched_setattr")
+    LINE = re.compile(r"-(\d+)\s+\[\d+\]\s+\S+\s+(\d+)\.(\d{6}): (\w+)(.*)")
 
     def __init__(self):
-        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 11)
-        self.socket.setsockopt(socket.SOL_SOCKET, 33, 1 << 22)  # SO_RCVBUFFORCE
-        self.socket.bind((0, 1))
-        message = struct.pack("=IIIIHHI", 1, 1, 0, 0, 4, 0, 1)
-        self.socket.send(struct.pack("=IHHII", 16 + len(message), 3, 0, 0, 0) + message)
-        self.socket.setblocking(False)
+        if not (self.ROOT / "events").exists():
+            subprocess.run(["mount", "-t", "tracefs", "none", self.ROOT], check=True)
+        self.folder = self.ROOT / f"instances/takt-bench-{os.getpid()}"
+        self.folder.mkdir()
+        (self.folder / "trace_clock").write_text("mono")
+        for event in self.EVENTS:
+            (self.folder / "events" / event / "enable").write_text("1")
 
-    def last_of(self, pid):
-        """In ns; everything that was told before is forgotten."""
-        found = None
-        while True:
-            try:
-                event = self.socket.recv(4096)[self.HEADERS :]
-            except BlockingIOError:
-                return found
-            what, _, at, _, tgid = struct.unpack_from("=IIQII", event)
-            if what == self.EXEC and tgid == pid:
-                found = at
+    def until_reserved(self, pid):
+        """Microseconds from the exec of pid until its policy was set; forgets what came before."""
+        began, callers, found = None, set(), None
+        for line in (self.folder / "trace").read_text().splitlines():
+            if not (match := self.LINE.search(line)):
+                continue
+            thread, at = int(match[1]), int(match[2]) * 1000000 + int(match[3])
+            if match[4] == "sched_process_exec" and thread == pid:
+                began, found = at, None
+            elif asked := re.match(r"\(pid: (\w+),", match[5]):
+                (callers.add if int(asked[1], 16) == pid else callers.discard)(thread)
+            elif match[5] == " -> 0x0" and thread in callers and began and found is None:
+                found = at - began
+        (self.folder / "trace").write_text("")
+        return found
+
+    def end(self):
+        self.folder.rmdir()
 
 
-def run_probe(agent, execs):
-    """Microseconds from the exec event until it saw itself under SCHED_DEADLINE."""
+def run_probe(agent, trace):
+    """Until the kernel had it under its reservation, in us; None where the program never was."""
     command = [program("takt"), "--socket", str(agent.socket), "run", "-q", "2ms", "-p", "20ms"]
     done = subprocess.run([*command, "--", program("exec_probe")], capture_output=True, text=True)
-    if done.returncode:
-        return None
-    pid, under = map(int, done.stdout.split())
-    return (under - execs.last_of(pid)) // 1000
+    return None if done.returncode else trace.until_reserved(int(done.stdout))
 
 
 def bench_exec(agent, loaded, pause, what):
-    load = None
+    load, trace = None, Trace()
     if loaded:
         n = 3 * os.cpu_count()
         load = subprocess.Popen(
             ["stress-ng", "--quiet", "--cpu", str(n)], stdout=subprocess.DEVNULL
         )
         time.sleep(0.5)
+    found = []
     try:
-        execs = Execs()
-        found = []
         for _ in range(EXECS):
-            found.append(run_probe(agent, execs))
+            found.append(run_probe(agent, trace))
             time.sleep(pause)
     finally:
+        trace.end()
         if load:
             load.terminate()
             load.wait()
