@@ -8,6 +8,7 @@ import random
 import sqlite3
 import subprocess
 import time
+from pathlib import Path
 
 from harness import (
     MS,
@@ -35,6 +36,10 @@ from puppet import CDI_DIR, KernelRest, Stage, Watcher, is_on, q20, recount, set
 LONG = os.environ.get("TAKT_LONG") == "1"
 RUNTIME, PERIOD = "1ms", "100ms"
 SETTLE_SECONDS = 0.2  # to see that something does not happen
+
+
+def ran_ns(pid, tid):
+    return int(Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0])
 
 
 class Threads(Case):
@@ -458,6 +463,41 @@ class ByHand(Threads):
         child.quit()
         puppet.quit()
         self.expect_state("held")
+
+    @test
+    def a_thread_that_was_out_of_budget_runs_when_it_comes_back(self):
+        puppet = self.bound(threads={"attach": True})
+        puppet.start("a")
+        a = puppet.tid("a")
+        puppet.do("a", "burn")
+        rounds = 40 if LONG else 8
+        for _ in range(rounds):
+            self.assertEqual(self.takt("attach", "r", a).returncode, 0)
+            self.expect_on("the one that never sleeps", {a})
+            for _ in range(2):
+                before = ran_ns(puppet.pid, a)
+                wait_for("it runs", lambda: ran_ns(puppet.pid, a) > before + 2 * MS)
+            time.sleep(random.uniform(0, 0.1))
+            self.assertEqual(self.takt("detach", "r", a).returncode, 0)
+            time.sleep(random.choice((0, random.uniform(0, 0.3))))
+        self.assertNotIn("never run", self.agent.log())
+
+    @test
+    def a_thread_that_the_kernel_has_forgotten_is_put_in_anew(self):
+        puppet = self.bound(threads={"attach": True})
+        puppet.start("a")
+        a = puppet.tid("a")
+        puppet.do("a", "burn")
+        self.assertEqual(self.takt("attach", "r", a).returncode, 0)
+        for _ in range(3):
+            self.expect_on("the one that never sleeps", {a})
+            time.sleep(0.3)
+            # It is out of budget now, and another program takes it out and in: see unpaid.c.
+            sched_setattr(a, SCHED_OTHER)
+            time.sleep(0.11)
+            sched_setattr(a, SCHED_DEADLINE, 1 * MS, 100 * MS, 100 * MS)
+            before = ran_ns(puppet.pid, a)
+            wait_for("it runs", lambda: ran_ns(puppet.pid, a) > before + 5 * MS)
 
     @test
     def the_last_detach_frees_a_promise_that_attach_had_taken(self):

@@ -50,6 +50,16 @@ struct ceiling {
 	uint64_t ending_until_ns;
 };
 
+/* unpaid.c */
+#define UNPAID_MAX 64
+struct unpaid {
+	struct unpaid_thread {
+		pid_t tid;
+		uint64_t until_ns; /* uv_hrtime() */
+	} threads[UNPAID_MAX];
+	size_t next;
+};
+
 struct agent {
 	uv_loop_t loop;
 	struct config config;
@@ -79,9 +89,11 @@ struct agent {
 	uint64_t unheld_since_ns; /* uv_hrtime(): it is more since then; 0: it is not */
 	uv_timer_t retry; /* runs only while something could not be done */
 	unsigned retry_ms;
+	unsigned looks; /* so far; one a second */
 	uv_timer_t look; /* runs only while somebody watches, or holds a promise */
 	struct door_call *later; /* later.c: asked again in a moment */
 	uv_timer_t later_timer;
+	struct unpaid unpaid;
 	uv_timer_t flagged; /* runs only while a promise has `flagged` threads */
 
 	struct event_source *events;
@@ -185,6 +197,12 @@ bool ceiling_count_anew(struct agent *a);
 /* intake.c: releases a transient promise that nobody owns or holds; else does nothing. */
 void intake_expire(struct agent *a, struct promise *p);
 
+/* unpaid.c: threads that left SCHED_DEADLINE and must not come back yet. */
+void unpaid_note(struct agent *a, pid_t tid, nsec_t late_ns); /* it left, see sched_set_normal() */
+bool unpaid_owes(const struct agent *a, pid_t tid); /* it must not come back yet */
+/* It is under SCHED_DEADLINE, and the kernel has forgotten it. To be asked from time to time. */
+bool unpaid_is_stuck(struct promise_thread *t, nsec_t period_ns);
+
 /* trouble.c: what is wrong with promises, told when it changes. */
 void trouble_look(struct agent *a, struct promise *p);
 void trouble_look_all(struct agent *a); /* looks at the CPUs too */
@@ -208,6 +226,8 @@ int room_init(struct agent *a, struct err *err);
 void room_fini(struct agent *a);
 /* To be called before judging: what the kernel grants, and who else has of it, as it is now. */
 void room_refresh(struct agent *a);
+/* Which CPUs are online and in our cpuset: agent.usable. */
+void room_see_cpus(struct agent *a);
 /* Judges and, if yes, counts the promise in; a no leaves its sentence in p->reason. */
 bool room_take(struct agent *a, struct promise *p);
 /* Counts it in without judging: it was promised before. */

@@ -115,10 +115,13 @@ static void call_list(struct agent *a, struct door_call *call)
 		name = call->own;
 	if (name && !calls_find(call, name))
 		return;
-	trouble_look_all(a);
-	for (const struct promise *p = a->promises.first; p; p = p->next)
-		if (is_asked(p, name, asked.prefix))
-			json_array_append_new(list, calls_encode(a, p));
+	room_see_cpus(a);
+	for (struct promise *p = a->promises.first; p; p = p->next) {
+		if (!is_asked(p, name, asked.prefix))
+			continue;
+		trouble_look(a, p);
+		json_array_append_new(list, calls_encode(a, p));
+	}
 	door_reply(call, json_pack("{s:O}", "reservations", list));
 }
 

@@ -21,6 +21,7 @@
 #define FORK_MS \
 	1 /* longer than a fork takes from its copy of the flags to its look at the policy */
 #define RETRY_MAX_MS 1000
+#define STUCK_LOOKS 4 /* a thread is asked so rarely whether it is: that is a file of /proc */
 /* Threads of one container that are looked at; more than any pid limit in use. */
 #define THREADS_LOOKED_AT 32768
 
@@ -118,7 +119,7 @@ static void retry(uv_timer_t *timer)
 
 	a->retry_ms = 0;
 	for (struct promise *p = a->promises.first; p; p = p->next)
-		if (p->refused[0] && p->bindings)
+		if ((p->refused[0] || p->owing) && p->bindings)
 			enforce_threads(a, p);
 	enforce_hold(a);
 	if (a->retry_ms) {
@@ -157,12 +158,13 @@ static bool is_dead(const struct proc_stat *s)
 static int undo_on_dead(struct kern *k, const struct promise_thread *t)
 {
 	struct proc_stat s;
+	nsec_t late;
 
 	if (proc_thread_stat(t->pid, t->tid, &s) < 0)
 		return -ESRCH;
 	if (!is_dead(&s))
 		return 0;
-	k->ops->thread_off(k, t->tid);
+	k->ops->thread_off(k, t->tid, &late);
 	return -ESRCH;
 }
 
@@ -173,6 +175,8 @@ static int turn_on(struct agent *a, struct promise *p, struct promise_thread *t)
 	uint64_t share = promise_server_bandwidth(p).q20;
 	int r;
 
+	if (unpaid_owes(a, t->tid))
+		return -EAGAIN;
 	fault_point("thread.on");
 	r = k->ops->thread_on(k, &kt);
 	if (r == -EBUSY && k->ops->thread_carries && !a->probe.unlimited) {
@@ -192,6 +196,14 @@ static int turn_on(struct agent *a, struct promise *p, struct promise_thread *t)
 	fault_point("thread.is-on");
 	t->on = r == 0;
 	return r;
+}
+
+static void turn_off(struct agent *a, struct kern *k, pid_t tid)
+{
+	nsec_t late = 0;
+
+	k->ops->thread_off(k, tid, &late);
+	unpaid_note(a, tid, late);
 }
 
 static void announce_thread(
@@ -232,7 +244,7 @@ void enforce_forget(struct agent *a, struct promise *p, size_t index)
 	fault_point("thread.off");
 	/* The number may belong to a stranger by now. */
 	if (t.on && k && proc_thread_stat(t.pid, t.tid, &s) == 0 && s.start == t.start)
-		k->ops->thread_off(k, t.tid);
+		turn_off(a, k, t.tid);
 	else if (t.on && carries(a, p))
 		ceiling_note_ending(a, p->request.dl.period_ns);
 	fault_point("thread.is-off");
@@ -257,6 +269,7 @@ void enforce_stop(struct agent *a, struct promise *p)
 	while (p->n_threads > 0)
 		enforce_forget(a, p, p->n_threads - 1);
 	p->refused[0] = '\0';
+	p->owing = false;
 	trouble_look(a, p);
 }
 
@@ -339,7 +352,7 @@ static bool is_on(struct candidates *c, const struct proc_stat *s)
 	/* An agent was killed while it took it out. */
 	if (c->agent->recovering && tasks_find(&c->agent->tasks, c->pid) &&
 		sched_is_leaving(s->pid))
-		k->ops->thread_off(k, s->pid);
+		turn_off(c->agent, k, s->pid);
 	return false;
 }
 
@@ -355,7 +368,7 @@ static int find_on(void *context, pid_t tid)
 void enforce_audit(struct agent *a, struct promise *p)
 {
 	struct kern *k = kern_of(a, p);
-	bool left = false, confined = false;
+	bool on, left = false, confined = false;
 
 	if (!p->settled || !k)
 		return;
@@ -365,7 +378,13 @@ void enforce_audit(struct agent *a, struct promise *p)
 
 		if (!t->on)
 			continue;
-		if (k->ops->thread_is_on(k, &kt)) {
+		on = k->ops->thread_is_on(k, &kt);
+		if (on && (a->looks + i) % STUCK_LOOKS == 0 &&
+			unpaid_is_stuck(t, p->request.dl.period_ns)) {
+			left = true;
+			turn_off(a, k, t->tid);
+			announce_thread(a, p, CHANGE_THREAD_OFF, t->tid, " was never run by it");
+		} else if (on) {
 			confined |=
 				k->ops->thread_is_confined && k->ops->thread_is_confined(k, &kt);
 		} else if (!proc_thread_gone(t->pid, t->tid)) {
@@ -462,7 +481,7 @@ static void step_off(struct agent *a, struct promise *p, pid_t tid)
 			enforce_forget(a, p, i);
 			return;
 		}
-	k->ops->thread_off(k, tid);
+	turn_off(a, k, tid);
 }
 
 /*
@@ -541,6 +560,7 @@ void enforce_threads(struct agent *a, struct promise *p)
 	if (steps)
 		n = plan_threads(&p->request, c.threads, c.n, steps);
 	p->refused[0] = '\0';
+	p->owing = false;
 	for (size_t i = 0; i < n; i++) {
 		pid_t tid = c.threads[steps[i].thread].tid;
 		int r = 0;
@@ -549,7 +569,9 @@ void enforce_threads(struct agent *a, struct promise *p)
 			step_off(a, p, tid);
 		else
 			r = step_on(a, p, c.pids[steps[i].thread], tid);
-		if (r < 0)
+		if (r == -EAGAIN)
+			p->owing = true;
+		else if (r < 0)
 			snprintf(p->refused, sizeof(p->refused), "thread %d is not under it: %s",
 				tid, sched_reason(r));
 	}
@@ -558,6 +580,6 @@ void enforce_threads(struct agent *a, struct promise *p)
 	enforce_hold(a);
 	update_state(p);
 	trouble_look(a, p);
-	if (p->refused[0])
+	if (p->refused[0] || p->owing)
 		enforce_start_retry(a);
 }

@@ -92,7 +92,8 @@ static void see(struct agent *a, struct sight *s)
 	s->ceiling_q20 = ceiling_limit(a).q20;
 	s->foreign_q20 = a->foreign.sum.q20;
 	s->limit = limit_now(a);
-	s->usable = topology_usable(&a->probe.root_domain);
+	room_see_cpus(a);
+	s->usable = a->usable;
 	s->more_granted = a->ceiling.granted.q20 > a->ceiling.most.q20;
 	s->held = a->probe.unlimited || holder_held(a->holder).q20 >= a->holder_wish.q20;
 	s->events = !a->events_why[0];
@@ -120,6 +121,7 @@ static void on_look(uv_timer_t *timer)
 	bool watched = door_is_watched(a->door), held = false;
 
 	pace_check(a);
+	a->looks++;
 	for (struct promise *p = a->promises.first; p; p = p->next) {
 		held |= p->bindings != NULL;
 		enforce_audit(a, p);

@@ -11,9 +11,10 @@
 
 #define BURST_NICE (-20)
 #define BURST_PRIORITY 1
+#define BURST_BUDGETS 4 /* of CPU time under SCHED_FIFO */
 #define TRY_AGAIN_MS 1000
-#define WOKEN_NS \
-	(20 * NSEC_PER_USEC) /* a poll that takes so much longer than its work has blocked */
+/* A poll that takes so much longer than its work has blocked. */
+#define WOKEN_NS (20 * NSEC_PER_USEC)
 
 static nsec_t clock_ns(clockid_t clock)
 {
@@ -74,18 +75,16 @@ static void go_back(uv_timer_t *timer)
 static void leave(struct agent *a)
 {
 	struct pace *p = &a->pace;
-	nsec_t period = a->config.own_period_ns;
+	nsec_t late;
 
 	/* The placeholders keep its bandwidth meanwhile. */
 	p->deadline = false;
 	p->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	sched_set_normal(0, &late);
 	p->fifo = sched_set_fifo(0, BURST_PRIORITY) == 0;
-	if (!p->fifo)
-		sched_set_normal(0);
-	/* An overrun by a tick puts the 0-lag time off. */
-	ceiling_note_ending(a, 3 * period);
+	ceiling_note_ending(a, late);
 	enforce_hold(a);
-	uv_timer_start(&a->pace.back, go_back, period / NSEC_PER_MSEC + 1, 0);
+	uv_timer_start(&a->pace.back, go_back, late / NSEC_PER_MSEC + 1, 0);
 }
 
 void pace_burst(struct agent *a)
@@ -102,10 +101,10 @@ void pace_check(struct agent *a)
 		account(p);
 		if (p->server.left_ns < a->config.own_runtime_ns / 2)
 			leave(a);
-	} else if (p->fifo &&
-		   clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->cpu_ns > a->config.own_runtime_ns) {
+	} else if (p->fifo && clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->cpu_ns >
+				      BURST_BUDGETS * a->config.own_runtime_ns) {
 		p->fifo = false;
-		sched_set_normal(0);
+		sched_set_normal(0, NULL);
 	}
 }
 
@@ -135,5 +134,5 @@ void pace_start(struct agent *a)
 void pace_stop(struct agent *a)
 {
 	if (a->pace.begun)
-		sched_set_normal(0);
+		sched_set_normal(0, NULL);
 }

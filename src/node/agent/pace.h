@@ -2,7 +2,7 @@
 /*
  * The agent's own reservation. Its loop runs under SCHED_DEADLINE while it needs little; a burst
  * goes on without, because a deadline thread that is out of budget would not run at all, not even
- * on an idle CPU. It goes on under SCHED_FIFO for as much CPU time again, then as a fair thread: a
+ * on an idle CPU. It goes on under SCHED_FIFO for some budgets' CPU time, then as a fair thread: a
  * fair one waits for a tick on a busy CPU (niceness counts within its session only, sched(7) on
  * autogroup), and a real-time one that goes on for long wakes the kernel's fair server. Used by
  * main.c and wherever the loop works.

@@ -39,6 +39,7 @@ struct promise_thread {
 	bool by_hand;
 	bool on; /* false: asked for, and the kernel has not let it yet */
 	int cpu; /* pinned; else -1 */
+	uint64_t owing_deadline_ns, owing_since_ns; /* unpaid.c */
 };
 
 struct peer;
@@ -70,6 +71,7 @@ struct promise {
 	/* What is wrong with it, each "" or false where nothing is; trouble.c makes one of all. */
 	char unkept[PROMISE_REASON_MAX]; /* why this machine cannot keep it, since taktd started */
 	char refused[PROMISE_REASON_MAX]; /* a thread that the kernel does not let in */
+	bool owing; /* a thread of it must not come back yet: see unpaid.c */
 	bool confined; /* a thread of it may not use all CPUs any more */
 	char trouble[PROMISE_REASON_MAX]; /* as told */
 };

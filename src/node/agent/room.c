@@ -25,6 +25,11 @@ static struct admit_machine machine(const struct agent *a)
 	};
 }
 
+void room_see_cpus(struct agent *a)
+{
+	a->usable = topology_usable(&a->probe.root_domain);
+}
+
 void room_refresh(struct agent *a)
 {
 	bw_t before = ceiling_limit(a);
@@ -47,7 +52,7 @@ static int create_sets(struct agent *a, struct err *err)
 	if (!a->topology)
 		return err_set(err, -ENOMEM, "out of memory");
 	topology_read(&a->probe.root_domain, a->topology);
-	a->usable = topology_usable(&a->probe.root_domain);
+	room_see_cpus(a);
 	a->speed = speed_read(SPEED_ROOT, &a->probe.root_domain);
 	if (r < 0 || !a->probe.unlimited)
 		return r;
@@ -205,7 +210,7 @@ static bool can_prove(struct agent *a, struct promise *p)
 	char text[CPUS_TEXT_MAX];
 	struct cpus missing;
 
-	a->usable = topology_usable(&a->probe.root_domain);
+	room_see_cpus(a);
 	missing = cpus_without(&a->probe.root_domain, &a->usable);
 	if (p->request.guarantee != GUARANTEE_HARD)
 		return true;

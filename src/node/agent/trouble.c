@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "core/model/cpus.h"
-#include "node/kernel/topology.h"
 
 #define UNHELD_NS (2 * NSEC_PER_SEC) /* what comes back by itself is no trouble */
 
@@ -42,7 +41,8 @@ static bool has_idle_servers(const struct promise *p)
 
 static bool is_unheld(const struct agent *a)
 {
-	return a->unheld_since_ns && uv_hrtime() - a->unheld_since_ns > UNHELD_NS;
+	return a->unheld_since_ns && uv_hrtime() - a->unheld_since_ns > UNHELD_NS &&
+	       !ceiling_ending_ms(a);
 }
 
 static void find(
@@ -59,6 +59,10 @@ static void find(
 		snprintf(ret, PROMISE_REASON_MAX, "%s", of_bindings(p));
 	else if (p->refused[0])
 		snprintf(ret, PROMISE_REASON_MAX, "%s", p->refused);
+	else if (p->owing)
+		snprintf(ret, PROMISE_REASON_MAX,
+			"a thread of it has used more than its last budget, and the kernel takes it "
+			"again only when that is paid back: in a moment");
 	else if (p->confined)
 		snprintf(ret, PROMISE_REASON_MAX,
 			"its container's CPUs were narrowed, and it was promised on all of CPUs "
@@ -94,7 +98,7 @@ void trouble_look(struct agent *a, struct promise *p)
 
 void trouble_look_all(struct agent *a)
 {
-	a->usable = topology_usable(&a->probe.root_domain);
+	room_see_cpus(a);
 	for (struct promise *p = a->promises.first; p; p = p->next)
 		trouble_look(a, p);
 }

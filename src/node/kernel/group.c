@@ -212,9 +212,9 @@ static int group_thread_on(struct kern *k, const struct kern_thread *t)
 	return sched_set_fifo(t->tid, GROUP_FIFO_PRIORITY);
 }
 
-static int group_thread_off(struct kern *k, pid_t tid)
+static int group_thread_off(struct kern *k, pid_t tid, nsec_t *ret_late_ns)
 {
-	return sched_set_normal(tid);
+	return sched_set_normal(tid, ret_late_ns);
 }
 
 static bool group_thread_is_on(struct kern *k, const struct kern_thread *t)

@@ -92,7 +92,7 @@ void holder_destroy(struct holder *h)
 	if (!h)
 		return;
 	for (unsigned i = 0; i < h->n; i++) {
-		sched_set_normal(h->threads[i].tid);
+		sched_set_normal(h->threads[i].tid, NULL);
 		sem_post(&h->threads[i].stop);
 		pthread_join(h->threads[i].thread, NULL);
 		sem_destroy(&h->threads[i].ready);
@@ -121,7 +121,7 @@ static int thread_hold(struct holder_thread *t, uint64_t q20)
 	if (q20 == t->q20)
 		return 0;
 	fault_point("holder.move");
-	r = q20 ? thread_set(t, q20) : sched_set_normal(t->tid);
+	r = q20 ? thread_set(t, q20) : sched_set_normal(t->tid, NULL);
 	if (r == 0)
 		t->q20 = q20;
 	fault_point("holder.moved");

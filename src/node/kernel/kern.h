@@ -42,7 +42,8 @@ struct kern_ops {
 
 	/* -EBUSY: the kernel has no room; -ESRCH: the thread is gone. No sentence: see sched.h. */
 	int (*thread_on)(struct kern *k, const struct kern_thread *t);
-	int (*thread_off)(struct kern *k, pid_t tid);
+	/* *ret_late_ns: as sched_set_normal() says. */
+	int (*thread_off)(struct kern *k, pid_t tid, nsec_t *ret_late_ns);
 	/* The kernel's own word on whether the thread has what thread_on gives. */
 	bool (*thread_is_on)(struct kern *k, const struct kern_thread *t);
 

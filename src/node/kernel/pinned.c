@@ -51,10 +51,10 @@ static int pinned_thread_on(struct kern *k, const struct kern_thread *t)
 }
 
 /* The kernel narrows a full mask to the thread's cpuset by itself (sched_setaffinity(2)). */
-static int pinned_thread_off(struct kern *k, pid_t tid)
+static int pinned_thread_off(struct kern *k, pid_t tid, nsec_t *ret_late_ns)
 {
 	struct cpus all = { 0 };
-	int r = sched_set_normal(tid);
+	int r = sched_set_normal(tid, ret_late_ns);
 
 	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
 		cpus_add(&all, cpu);

@@ -72,7 +72,7 @@ static bool dummy_start(struct dummy *d, void (*work)(void *arg), void *arg)
 
 static void dummy_end(struct dummy *d)
 {
-	sched_set_normal(d->tid);
+	sched_set_normal(d->tid, NULL);
 	sem_post(&d->stop);
 	pthread_join(d->thread, NULL);
 	sem_destroy(&d->done);
@@ -101,7 +101,7 @@ static void find_root_domain(struct probe *p, pid_t tid, const struct dl_params 
 		if (cpus_count(&without) == 0 || affinity_set(tid, &without) < 0 ||
 			sched_set_deadline(tid, least, false) == -EPERM)
 			cpus_add(&p->root_domain, cpu);
-		sched_set_normal(tid);
+		sched_set_normal(tid, NULL);
 	}
 }
 
@@ -120,7 +120,7 @@ static void try_deadline(struct probe *p)
 	p->deadline = r == 0 || r == -EBUSY;
 	if (!p->deadline)
 		snprintf(p->deadline_why, sizeof(p->deadline_why), "%s", sched_reason(r));
-	sched_set_normal(d.tid);
+	sched_set_normal(d.tid, NULL);
 	if (p->deadline && p->unlimited)
 		affinity_get(d.tid, &p->root_domain);
 	else if (p->deadline)

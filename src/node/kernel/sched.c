@@ -2,12 +2,15 @@
 #include "node/kernel/sched.h"
 
 #include <errno.h>
-#include <stdint.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/fault.h"
 #include "node/kernel/limit.h"
 
@@ -75,16 +78,20 @@ int sched_set_fifo(pid_t tid, unsigned priority)
 }
 
 static const struct dl_params least = { DL_RUNTIME_MIN_NS, DL_PERIOD_MAX_NS, DL_PERIOD_MAX_NS };
+static const struct dl_params small = { NSEC_PER_MSEC, 100 * NSEC_PER_MSEC, 100 * NSEC_PER_MSEC };
+
+static bool is_least(const struct dl_params *p)
+{
+	return p->runtime_ns == least.runtime_ns && p->period_ns == least.period_ns;
+}
 
 bool sched_is_leaving(pid_t tid)
 {
 	struct sched_now now;
 
-	return sched_get(tid, &now) == 0 && now.policy == SCHED_DEADLINE &&
-	       now.dl.runtime_ns == least.runtime_ns && now.dl.period_ns == least.period_ns;
+	return sched_get(tid, &now) == 0 && now.policy == SCHED_DEADLINE && is_least(&now.dl);
 }
 
-/* With so little a running thread may not live to make the second call: for hours. */
 static void shrink(pid_t tid)
 {
 	/* Less is refused where the sum is wrong, and a sleeping thread would never give it back. */
@@ -94,24 +101,90 @@ static void shrink(pid_t tid)
 	}
 }
 
-int sched_set_normal(pid_t tid)
+bool sched_budget(pid_t tid, int64_t *ret_left_ns, uint64_t *ret_deadline_ns)
 {
-	struct sched_now now;
-	int r = sched_get(tid, &now);
-	bool self = tid == 0 || tid == gettid();
-	int nice = getpriority(PRIO_PROCESS, tid);
+	char path[64], line[128];
+	cleanup_file FILE *f = NULL;
+	unsigned found = 0;
 
-	if (r == 0 && now.policy == SCHED_DEADLINE && !self)
-		shrink(tid);
-	fault_point("sched.least");
+	snprintf(path, sizeof(path), "/proc/%d/sched", tid ? tid : gettid());
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		found += sscanf(line, "dl.runtime : %" SCNd64, ret_left_ns) == 1 ||
+			 sscanf(line, "dl.deadline : %" SCNu64, ret_deadline_ns) == 1;
+	return found == 2;
+}
+
+/* Not asleep: on a run queue, or throttled. */
+static bool is_runnable(pid_t tid)
+{
+	char path[64], text[512];
+	cleanup_file FILE *f = NULL;
+	const char *name_end;
+
+	if (tid == 0 || tid == gettid())
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	f = fopen(path, "re");
+	name_end = f && fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+	return !name_end || strncmp(name_end, ") R", 3) == 0;
+}
+
+/* At the most: its deadline is a period away, and what it may owe by now, a tick more than the kernel
+ * has charged, is paid back at the rate of its share. */
+static nsec_t until_zero_lag(pid_t tid, const struct dl_params *p)
+{
+	struct timespec tick = { 0 };
+	int64_t left, owed;
+	uint64_t deadline;
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	if (!sched_budget(tid, &left, &deadline))
+		left = -tick.tv_nsec;
+	owed = tick.tv_nsec - left;
+	if (owed < 0)
+		owed = 0;
+	return p->period_ns + (nsec_t)((unsigned __int128)owed * p->period_ns / p->runtime_ns);
+}
+
+static int set_other(pid_t tid, int nice)
+{
 	/* The flag goes last: a fork that copies the thread just now must not see it gone and
 	 * the policy still there (kernel/sched/core.c, sched_fork: EAGAIN). */
+	int r = set(
+		tid, (struct attr_v0){
+			     .policy = SCHED_OTHER, .flags = FLAG_RESET_ON_FORK, .nice = nice });
+
+	return r < 0 ? r : set(tid, (struct attr_v0){ .policy = SCHED_OTHER, .nice = nice });
+}
+
+int sched_set_normal(pid_t tid, nsec_t *ret_late_ns)
+{
+	struct sched_now now;
+	int r = sched_get(tid, &now), nice = getpriority(PRIO_PROCESS, tid);
+	bool shrunk = false;
+	nsec_t late = 0;
+
+	if (r == 0 && now.policy == SCHED_DEADLINE) {
+		shrunk = !is_runnable(tid);
+		if (shrunk)
+			shrink(tid);
+		/* Whoever shrank it was killed, and it woke: it would owe for hours. */
+		else if (is_least(&now.dl) && sched_set_deadline(tid, &small, false) == 0)
+			late = least.period_ns + until_zero_lag(tid, &small);
+		else
+			late = until_zero_lag(tid, &now.dl);
+	}
+	fault_point("sched.least");
 	if (r == 0)
-		r = set(tid,
-			(struct attr_v0){
-				.policy = SCHED_OTHER, .flags = FLAG_RESET_ON_FORK, .nice = nice });
-	if (r == 0)
-		r = set(tid, (struct attr_v0){ .policy = SCHED_OTHER, .nice = nice });
+		r = set_other(tid, nice);
+	/* It may have woken while it was shrunk: the same. */
+	if (r == 0 && shrunk && is_runnable(tid) && sched_set_deadline(tid, &small, false) == 0) {
+		late = least.period_ns + until_zero_lag(tid, &small);
+		r = set_other(tid, nice);
+	}
+	if (ret_late_ns)
+		*ret_late_ns = late;
 	return r == -ESRCH ? 0 : r;
 }
 

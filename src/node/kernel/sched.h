@@ -44,11 +44,21 @@ int sched_set_reset_on_fork(pid_t tid);
 int sched_set_fifo(pid_t tid, unsigned priority);
 
 /*
- * Back to SCHED_OTHER, as nice as it is. Of a deadline thread the bandwidth would come free only at
- * its 0-lag time (kernel/sched/deadline.c, switched_from_dl); shrunk to next to nothing first, it is
- * free when this returns, but of the calling thread. A thread that is gone is a success.
+ * Back to SCHED_OTHER, as nice as it is. Of a deadline thread the bandwidth comes free at its 0-lag
+ * time (kernel/sched/deadline.c, switched_from_dl). One that sleeps is shrunk to next to nothing
+ * first, and it is free when this returns. One that runs may be out of budget, and must not: the
+ * kernel remembers that it is throttled (dl_throttled) until the 0-lag time, which goes by the last
+ * parameters, and who comes under SCHED_DEADLINE again before that is never run again. So
+ * *ret_late_ns (may be NULL) is for how long at the most it still counts, and must not come back.
+ * A thread that is gone is a success.
  */
-int sched_set_normal(pid_t tid);
+int sched_set_normal(pid_t tid, nsec_t *ret_late_ns);
+
+/*
+ * What a deadline thread has left of its budget (negative: it owes), as of its last tick or switch,
+ * and its deadline, by a clock that is the scheduler's own (proc_pid_sched). False: not known.
+ */
+bool sched_budget(pid_t tid, int64_t *ret_left_ns, uint64_t *ret_deadline_ns);
 
 /* Whether whoever took it out was killed in the middle of that. */
 bool sched_is_leaving(pid_t tid);

@@ -45,9 +45,9 @@ static int shared_thread_on(struct kern *k, const struct kern_thread *t)
 	return sched_set_deadline(t->tid, &t->dl, t->reclaim);
 }
 
-static int shared_thread_off(struct kern *k, pid_t tid)
+static int shared_thread_off(struct kern *k, pid_t tid, nsec_t *ret_late_ns)
 {
-	return sched_set_normal(tid);
+	return sched_set_normal(tid, ret_late_ns);
 }
 
 static bool shared_thread_is_on(struct kern *k, const struct kern_thread *t)
