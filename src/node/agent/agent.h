@@ -12,6 +12,7 @@
 #include "node/agent/commit.h"
 #include "node/agent/config.h"
 #include "node/agent/pace.h"
+#include "node/agent/waits.h"
 #include "node/agent/promise.h"
 #include "node/agent/standby.h"
 #include "node/agent/tasks.h"
@@ -50,16 +51,6 @@ struct ceiling {
 	uint64_t ending_until_ns;
 };
 
-/* unpaid.c */
-#define UNPAID_MAX 64
-struct unpaid {
-	struct unpaid_thread {
-		pid_t tid;
-		uint64_t until_ns; /* uv_hrtime() */
-	} threads[UNPAID_MAX];
-	size_t next;
-};
-
 struct agent {
 	uv_loop_t loop;
 	struct config config;
@@ -93,7 +84,8 @@ struct agent {
 	uv_timer_t look; /* runs only while somebody watches, or holds a promise */
 	struct door_call *later; /* later.c: asked again in a moment */
 	uv_timer_t later_timer;
-	struct unpaid unpaid;
+	struct waits unpaid; /* unpaid.c */
+	struct waits forking; /* their flag is new: see enforce.c */
 	uv_timer_t flagged; /* runs only while a promise has `flagged` threads */
 
 	struct event_source *events;
@@ -199,7 +191,6 @@ void intake_expire(struct agent *a, struct promise *p);
 
 /* unpaid.c: threads that left SCHED_DEADLINE and must not come back yet. */
 void unpaid_note(struct agent *a, pid_t tid, nsec_t late_ns); /* it left, see sched_set_normal() */
-bool unpaid_owes(const struct agent *a, pid_t tid); /* it must not come back yet */
 /* It is under SCHED_DEADLINE, and the kernel has forgotten it. To be asked from time to time. */
 bool unpaid_is_stuck(struct promise_thread *t, nsec_t period_ns);
 

@@ -164,7 +164,11 @@ static int undo_on_dead(struct kern *k, const struct promise_thread *t)
 		return -ESRCH;
 	if (!is_dead(&s))
 		return 0;
-	k->ops->thread_off(k, t->tid, &late);
+	/* At once: when somebody has waited for it, it is too late. */
+	if (k->ops->thread_carries)
+		sched_shrink(t->tid);
+	else
+		k->ops->thread_off(k, t->tid, &late);
 	return -ESRCH;
 }
 
@@ -175,7 +179,7 @@ static int turn_on(struct agent *a, struct promise *p, struct promise_thread *t)
 	uint64_t share = promise_server_bandwidth(p).q20;
 	int r;
 
-	if (unpaid_owes(a, t->tid))
+	if (waits_has(&a->unpaid, t->tid))
 		return -EAGAIN;
 	fault_point("thread.on");
 	r = k->ops->thread_on(k, &kt);
@@ -488,12 +492,15 @@ static void step_off(struct agent *a, struct promise *p, pid_t tid)
  * A fork that is under way when both the flag and the policy change fails, see
  * sched_set_reset_on_fork(). So a thread that may be in one has the flag for a moment first.
  */
-static bool forks_safely(const struct agent *a, const struct promise *p, pid_t tid)
+static bool forks_safely(struct agent *a, const struct promise *p, pid_t tid)
 {
 	struct sched_now now;
 
-	if (!carries(a, p) || sched_get(tid, &now) < 0 || now.reset_on_fork)
+	if (!carries(a, p) || sched_get(tid, &now) < 0)
 		return true;
+	if (now.reset_on_fork)
+		return !waits_has(&a->forking, tid);
+	waits_add(&a->forking, tid, FORK_MS * NSEC_PER_MSEC);
 	sched_set_reset_on_fork(tid);
 	return false;
 }

@@ -11,24 +11,11 @@
 
 void unpaid_note(struct agent *a, pid_t tid, nsec_t late_ns)
 {
-	struct unpaid *all = &a->unpaid;
-
 	if (late_ns == 0)
 		return;
+	waits_add(&a->unpaid, tid, late_ns);
 	/* The bandwidth comes back then, too. */
 	ceiling_note_ending(a, late_ns);
-	all->threads[all->next++ % UNPAID_MAX] =
-		(struct unpaid_thread){ tid, uv_hrtime() + late_ns };
-}
-
-bool unpaid_owes(const struct agent *a, pid_t tid)
-{
-	uint64_t now = uv_hrtime();
-
-	for (size_t i = 0; i < UNPAID_MAX; i++)
-		if (a->unpaid.threads[i].tid == tid && now < a->unpaid.threads[i].until_ns)
-			return true;
-	return false;
 }
 
 bool unpaid_is_stuck(struct promise_thread *t, nsec_t period_ns)

@@ -27,6 +27,10 @@ static nsec_t clock_ns(clockid_t clock)
 	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
+/* A dummy whose work is done sleeps within its next budget. */
+#define SLEEP_TRY_US 100
+#define SLEEP_TRIES 1000
+
 /*
  * A thread of the probe's own, so that nothing is tried on the agent's. When it has done its work, or
  * at once where it has none, it sleeps until its end: what a sleeping thread has is free when it is
@@ -72,6 +76,8 @@ static bool dummy_start(struct dummy *d, void (*work)(void *arg), void *arg)
 
 static void dummy_end(struct dummy *d)
 {
+	for (int i = 0; i < SLEEP_TRIES && sched_is_runnable(d->tid); i++)
+		usleep(SLEEP_TRY_US);
 	sched_set_normal(d->tid, NULL);
 	sem_post(&d->stop);
 	pthread_join(d->thread, NULL);

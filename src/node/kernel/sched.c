@@ -92,7 +92,7 @@ bool sched_is_leaving(pid_t tid)
 	return sched_get(tid, &now) == 0 && now.policy == SCHED_DEADLINE && is_least(&now.dl);
 }
 
-static void shrink(pid_t tid)
+void sched_shrink(pid_t tid)
 {
 	/* Less is refused where the sum is wrong, and a sleeping thread would never give it back. */
 	if (sched_set_deadline(tid, &least, false) == -EBUSY) {
@@ -115,8 +115,7 @@ bool sched_budget(pid_t tid, int64_t *ret_left_ns, uint64_t *ret_deadline_ns)
 	return found == 2;
 }
 
-/* Not asleep: on a run queue, or throttled. */
-static bool is_runnable(pid_t tid)
+bool sched_is_runnable(pid_t tid)
 {
 	char path[64], text[512];
 	cleanup_file FILE *f = NULL;
@@ -147,28 +146,18 @@ static nsec_t until_zero_lag(pid_t tid, const struct dl_params *p)
 	return p->period_ns + (nsec_t)((unsigned __int128)owed * p->period_ns / p->runtime_ns);
 }
 
-static int set_other(pid_t tid, int nice)
-{
-	/* The flag goes last: a fork that copies the thread just now must not see it gone and
-	 * the policy still there (kernel/sched/core.c, sched_fork: EAGAIN). */
-	int r = set(
-		tid, (struct attr_v0){
-			     .policy = SCHED_OTHER, .flags = FLAG_RESET_ON_FORK, .nice = nice });
-
-	return r < 0 ? r : set(tid, (struct attr_v0){ .policy = SCHED_OTHER, .nice = nice });
-}
-
 int sched_set_normal(pid_t tid, nsec_t *ret_late_ns)
 {
 	struct sched_now now;
 	int r = sched_get(tid, &now), nice = getpriority(PRIO_PROCESS, tid);
+	struct attr_v0 other = { .policy = SCHED_OTHER, .flags = FLAG_RESET_ON_FORK, .nice = nice };
 	bool shrunk = false;
 	nsec_t late = 0;
 
 	if (r == 0 && now.policy == SCHED_DEADLINE) {
-		shrunk = !is_runnable(tid);
+		shrunk = !sched_is_runnable(tid);
 		if (shrunk)
-			shrink(tid);
+			sched_shrink(tid);
 		/* Whoever shrank it was killed, and it woke: it would owe for hours. */
 		else if (is_least(&now.dl) && sched_set_deadline(tid, &small, false) == 0)
 			late = least.period_ns + until_zero_lag(tid, &small);
@@ -177,12 +166,18 @@ int sched_set_normal(pid_t tid, nsec_t *ret_late_ns)
 	}
 	fault_point("sched.least");
 	if (r == 0)
-		r = set_other(tid, nice);
+		r = set(tid, other);
 	/* It may have woken while it was shrunk: the same. */
-	if (r == 0 && shrunk && is_runnable(tid) && sched_set_deadline(tid, &small, false) == 0) {
+	if (r == 0 && shrunk && sched_is_runnable(tid) &&
+		sched_set_deadline(tid, &small, false) == 0) {
 		late = least.period_ns + until_zero_lag(tid, &small);
-		r = set_other(tid, nice);
+		r = set(tid, other);
 	}
+	/* The flag goes last: a fork that copies the thread just now must not see it gone and
+	 * the policy still there (kernel/sched/core.c, sched_fork: EAGAIN). */
+	other.flags = 0;
+	if (r == 0)
+		r = set(tid, other);
 	if (ret_late_ns)
 		*ret_late_ns = late;
 	return r == -ESRCH ? 0 : r;

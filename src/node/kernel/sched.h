@@ -55,6 +55,15 @@ int sched_set_fifo(pid_t tid, unsigned priority);
 int sched_set_normal(pid_t tid, nsec_t *ret_late_ns);
 
 /*
+ * To next to nothing. Of a thread that has ended: the kernel took it under SCHED_DEADLINE all the
+ * same, and would never take back what it has.
+ */
+void sched_shrink(pid_t tid);
+
+/* Not asleep: on a run queue, or throttled. */
+bool sched_is_runnable(pid_t tid);
+
+/*
  * What a deadline thread has left of its budget (negative: it owes), as of its last tick or switch,
  * and its deadline, by a clock that is the scheduler's own (proc_pid_sched). False: not known.
  */
