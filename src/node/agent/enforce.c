@@ -158,7 +158,6 @@ static bool is_dead(const struct proc_stat *s)
 static int undo_on_dead(struct kern *k, const struct promise_thread *t)
 {
 	struct proc_stat s;
-	nsec_t late;
 
 	if (proc_thread_stat(t->pid, t->tid, &s) < 0)
 		return -ESRCH;
@@ -168,7 +167,7 @@ static int undo_on_dead(struct kern *k, const struct promise_thread *t)
 	if (k->ops->thread_carries)
 		sched_shrink(t->tid);
 	else
-		k->ops->thread_off(k, t->tid, &late);
+		k->ops->thread_off(k, t->tid, NULL);
 	return -ESRCH;
 }
 

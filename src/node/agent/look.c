@@ -4,7 +4,7 @@
  * programs, CPUs that go offline or out of our cpuset; looked at once a second while somebody
  * watches, which is one small file and two tries of the placeholders. And what a running program does
  * to its own threads, or its runtime to its cpuset; looked at once a second while a promise is held
- * by somebody, which is two system calls a thread.
+ * by somebody, which is two system calls a thread, every fourth time a file of /proc too.
  */
 #include "node/agent/agent.h"
 

@@ -152,11 +152,8 @@ static void find_rt_group(struct probe *p)
 
 void probe_run(struct probe *ret)
 {
-	struct timespec tick = { 0 };
-
 	*ret = (struct probe){ 0 };
-	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
-	ret->tick_ns = tick.tv_nsec;
+	ret->tick_ns = sched_tick_ns();
 	ret->limit = limit_read();
 	ret->unlimited = ret->limit.runtime_us < 0;
 	try_deadline(ret);

@@ -18,7 +18,7 @@ struct probe {
 	bool deadline; /* SCHED_DEADLINE can be set */
 	char deadline_why[ERR_TEXT_MAX]; /* why not */
 	struct cpus root_domain; /* the CPUs that a deadline thread must be allowed */
-	nsec_t tick_ns; /* 1/HZ: what clock_getres(2) says of CLOCK_MONOTONIC_COARSE */
+	nsec_t tick_ns; /* sched_tick_ns() */
 	bool unlimited; /* sched_rt_runtime_us is -1: the kernel admits everything */
 	struct limit limit; /* as it was then */
 	char rt_group_root[PROBE_PATH_MAX]; /* v1 cpu controller with RT groups; "": none */

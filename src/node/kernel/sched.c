@@ -129,18 +129,24 @@ bool sched_is_runnable(pid_t tid)
 	return !name_end || strncmp(name_end, ") R", 3) == 0;
 }
 
+nsec_t sched_tick_ns(void)
+{
+	struct timespec tick = { 0 };
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	return tick.tv_nsec;
+}
+
 /* At the most: its deadline is a period away, and what it may owe by now, a tick more than the kernel
  * has charged, is paid back at the rate of its share. */
 static nsec_t until_zero_lag(pid_t tid, const struct dl_params *p)
 {
-	struct timespec tick = { 0 };
-	int64_t left, owed;
+	int64_t tick = sched_tick_ns(), left, owed;
 	uint64_t deadline;
 
-	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
 	if (!sched_budget(tid, &left, &deadline))
-		left = -tick.tv_nsec;
-	owed = tick.tv_nsec - left;
+		left = -tick;
+	owed = tick - left;
 	if (owed < 0)
 		owed = 0;
 	return p->period_ns + (nsec_t)((unsigned __int128)owed * p->period_ns / p->runtime_ns);

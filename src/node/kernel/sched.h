@@ -60,6 +60,9 @@ int sched_set_normal(pid_t tid, nsec_t *ret_late_ns);
  */
 void sched_shrink(pid_t tid);
 
+/* 1/HZ: what clock_getres(2) says of CLOCK_MONOTONIC_COARSE. */
+nsec_t sched_tick_ns(void);
+
 /* Not asleep: on a run queue, or throttled. */
 bool sched_is_runnable(pid_t tid);
 
