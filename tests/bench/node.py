@@ -90,6 +90,10 @@ def bench_reserve(agent):
     row("release, median", f"{release * 1e3:.2f} ms = {release / commit:.2f} commits", "")
 
 
+class Untraceable(Exception):
+    """What the kernel would have to be built with."""
+
+
 class Trace:
     """The kernel's own record of two moments, in an ftrace instance of our own: a program's exec
     (sched_process_exec), and taktd's sched_setattr(2) on it coming back."""
@@ -101,7 +105,12 @@ class Trace:
 
     def __init__(self):
         if not (self.ROOT / "events").exists():
-            subprocess.run(["mount", "-t", "tracefs", "none", self.ROOT], check=True)
+            subprocess.run(["mount", "-t", "tracefs", "none", self.ROOT], capture_output=True)
+        missing = [e for e in self.EVENTS if not (self.ROOT / "events" / e).exists()]
+        if missing:
+            raise Untraceable(
+                f"the kernel does not trace {missing[0]}: CONFIG_FTRACE_SYSCALLS is needed"
+            )
         self.folder = self.ROOT / f"instances/takt-bench-{os.getpid()}"
         self.folder.mkdir()
         (self.folder / "trace_clock").write_text("mono")
@@ -136,7 +145,12 @@ def run_probe(agent, trace):
 
 
 def bench_exec(agent, loaded, pause, what):
-    load, trace = None, Trace()
+    load = None
+    try:
+        trace = Trace()
+    except Untraceable as why:
+        row(f"exec until under its reservation, {what}", "not measured", str(why))
+        return
     if loaded:
         n = 3 * os.cpu_count()
         load = subprocess.Popen(

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "node/agent/agent.h"
+#include "node/kernel/clock.h"
 #include "node/kernel/sched.h"
 
 #define BURST_NICE (-20)
@@ -15,14 +15,6 @@
 #define TRY_AGAIN_MS 1000
 /* A poll that takes so much longer than its work has blocked. */
 #define WOKEN_NS (20 * NSEC_PER_USEC)
-
-static nsec_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
-}
 
 /* Brings the server's account up to date. */
 static void account(struct pace *p)

@@ -8,24 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "node/kernel/affinity.h"
+#include "node/kernel/clock.h"
 #include "node/kernel/sched.h"
 
 #define OVERRUN_PERIODS 20
 /* Longer than any interrupt, shorter than any throttling. */
 #define GAP_NS (300 * NSEC_PER_USEC)
-
-static nsec_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
-}
 
 /* A dummy whose work is done sleeps within its next budget. */
 #define SLEEP_TRY_US 100

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fault.h"
+#include "node/kernel/clock.h"
 #include "node/kernel/limit.h"
 
 /* include/uapi/linux/sched.h and sched/types.h. */
@@ -137,19 +137,22 @@ nsec_t sched_tick_ns(void)
 	return tick.tv_nsec;
 }
 
-/* At the most: its deadline is a period away, and what it may owe by now, a tick more than the kernel
- * has charged, is paid back at the rate of its share. */
+/* What is owed is paid back at the rate of the share. */
+static nsec_t pays(nsec_t owed, const struct dl_params *p)
+{
+	return (nsec_t)((unsigned __int128)owed * p->period_ns / p->runtime_ns);
+}
+
+/* At the most: its deadline is a period away, and by now it may owe a tick more than the kernel has
+ * charged. */
 static nsec_t until_zero_lag(pid_t tid, const struct dl_params *p)
 {
-	int64_t tick = sched_tick_ns(), left, owed;
+	int64_t tick = sched_tick_ns(), left;
 	uint64_t deadline;
 
 	if (!sched_budget(tid, &left, &deadline))
 		left = -tick;
-	owed = tick - left;
-	if (owed < 0)
-		owed = 0;
-	return p->period_ns + (nsec_t)((unsigned __int128)owed * p->period_ns / p->runtime_ns);
+	return p->period_ns + (left < tick ? pays(tick - left, p) : 0);
 }
 
 int sched_set_normal(pid_t tid, nsec_t *ret_late_ns)
@@ -157,8 +160,9 @@ int sched_set_normal(pid_t tid, nsec_t *ret_late_ns)
 	struct sched_now now;
 	int r = sched_get(tid, &now), nice = getpriority(PRIO_PROCESS, tid);
 	struct attr_v0 other = { .policy = SCHED_OTHER, .flags = FLAG_RESET_ON_FORK, .nice = nice };
+	const struct dl_params *left_with = &small;
+	nsec_t begun = clock_ns(CLOCK_MONOTONIC), late = 0;
 	bool shrunk = false;
-	nsec_t late = 0;
 
 	if (r == 0 && now.policy == SCHED_DEADLINE) {
 		shrunk = !sched_is_runnable(tid);
@@ -168,7 +172,7 @@ int sched_set_normal(pid_t tid, nsec_t *ret_late_ns)
 		else if (is_least(&now.dl) && sched_set_deadline(tid, &small, false) == 0)
 			late = least.period_ns + until_zero_lag(tid, &small);
 		else
-			late = until_zero_lag(tid, &now.dl);
+			late = until_zero_lag(tid, left_with = &now.dl);
 	}
 	fault_point("sched.least");
 	if (r == 0)
@@ -179,6 +183,9 @@ int sched_set_normal(pid_t tid, nsec_t *ret_late_ns)
 		late = least.period_ns + until_zero_lag(tid, &small);
 		r = set(tid, other);
 	}
+	/* A hypervisor may have taken the CPU for more than a tick before it was out: charged, too. */
+	if (late > 0)
+		late += pays(clock_ns(CLOCK_MONOTONIC) - begun, left_with);
 	/* The flag goes last: a fork that copies the thread just now must not see it gone and
 	 * the policy still there (kernel/sched/core.c, sched_fork: EAGAIN). */
 	other.flags = 0;
