@@ -4,8 +4,9 @@
  * answer means that the promise is on disk and its CDI file is there. Where the node is full, what
  * it holds for claims that are over is ended first. Unprepare: Release of all that was reserved for
  * the claim's uid, which needs no claim object; most have one, so that one is released while the
- * list of the others is asked for. Both may come again at any time. The kubelet is answered first;
- * only then is the outcome told to anybody else.
+ * list of the others is asked for. Both may come again at any time; on one claim they go one after
+ * the other, and an unprepare ends the prepare that it finds under way, so that nothing is promised
+ * once it is answered. The kubelet is answered first; only then is the outcome told to anybody else.
  */
 #include "cluster/nodeplugin/nodeplugin.h"
 
@@ -35,6 +36,9 @@ struct errand {
 	struct kubelet_task
 		*task; /* NULL: answered, as its time was up; an answer is still to come */
 	bool unprepare;
+	bool waits; /* for those before it, on the same claim */
+	bool given_up; /* prepare: the kubelet has asked for the opposite since */
+	struct kube_call *reading; /* the claim; NULL: not now */
 	uint64_t until; /* uv_now() */
 	uv_timer_t timer; /* its time is up, or the pause before `resume` */
 	void (*resume)(struct errand *e); /* NULL: it does not pause */
@@ -68,12 +72,53 @@ static void errand_free(struct errand *e)
 	while (*at != e)
 		at = &(*at)->next;
 	*at = e->next;
+	kube_call_cancel(e->reading);
 	claim_fini(&e->claim);
 	json_decref(e->object);
 	json_decref(e->reservations);
 	json_decref(e->names);
 	json_decref(e->key);
 	uv_close((uv_handle_t *)&e->timer, on_timer_closed);
+}
+
+static bool is_of(const struct errand *e, const char *uid, bool unprepare)
+{
+	return e->unprepare == unprepare && e->key && strcmp(key_of(e, "uid"), uid) == 0;
+}
+
+/* One of the other kind came before it; the newest is the first of the list. */
+static bool is_behind_another(const struct errand *e)
+{
+	for (const struct errand *one = e->next; one; one = one->next)
+		if (is_of(one, key_of(e, "uid"), !e->unprepare))
+			return true;
+	return false;
+}
+
+static void release_claim(struct errand *e);
+static void read_claim(struct errand *e);
+
+static void begin(struct errand *e)
+{
+	e->waits = is_behind_another(e);
+	if (!e->waits && e->unprepare)
+		release_claim(e);
+	else if (!e->waits)
+		read_claim(e);
+}
+
+/* Those that waited for one that has ended. */
+static void go_on(struct plugin *p)
+{
+	struct errand *next;
+
+	do {
+		next = p->errands;
+		while (next && (!next->waits || is_behind_another(next)))
+			next = next->next;
+		if (next)
+			begin(next);
+	} while (next);
 }
 
 static void answer(struct errand *e, const char *error)
@@ -94,9 +139,10 @@ static void end(struct errand *e, int code, const char *error)
 		report_released(p, key_of(e, "namespace"), key_of(e, "name"), key_of(e, "uid"));
 	else if (!e->unprepare && code == 0)
 		report_prepared(p, e->object, e->reservations);
-	else if (!e->unprepare && e->object && code != -ESTALE)
+	else if (!e->unprepare && e->object && code != -ESTALE && !e->given_up)
 		report_refused(p, e->object, e->reservations, code, error);
 	errand_free(e);
+	go_on(p);
 }
 
 static bool time_is_up(const struct errand *e)
@@ -226,8 +272,6 @@ static void reserve_next(struct errand *e)
 		end(e, -ENOMEM, no_memory);
 }
 
-static void read_claim(struct errand *e);
-
 static bool may_come_back(int code)
 {
 	return code == -ECONNREFUSED || code == -EHOSTUNREACH || code == -ETIMEDOUT ||
@@ -240,6 +284,7 @@ static void on_claim(void *data, const struct kube_answer *answer)
 	struct err err = ERR_NULL;
 	int r;
 
+	e->reading = NULL;
 	if (answer->code < 0) {
 		refused(e, answer->code, answer->err.text);
 		if (may_come_back(answer->code))
@@ -266,7 +311,7 @@ static void read_claim(struct errand *e)
 		key_of(e, "namespace"), key_of(e, "name"), NULL };
 	struct err err = ERR_NULL;
 
-	if (kube_get(e->plugin->kube, &ref, on_claim, e, NULL, &err) < 0)
+	if (kube_get(e->plugin->kube, &ref, on_claim, e, &e->reading, &err) < 0)
 		end(e, -EINVAL, err.text);
 }
 
@@ -303,7 +348,7 @@ static struct errand *errand_create(void *user, struct kubelet_task *task, bool 
 static bool is_at(const struct plugin *p, const char *uid, bool unprepare)
 {
 	for (const struct errand *e = p->errands; e; e = e->next)
-		if (e->unprepare == unprepare && e->key && strcmp(key_of(e, "uid"), uid) == 0)
+		if (is_of(e, uid, unprepare))
 			return true;
 	return false;
 }
@@ -335,7 +380,7 @@ static void on_prepare(void *user, struct kubelet_task *task)
 	if (!e)
 		return;
 	reclaim_spare(e->plugin, key_of(e, "uid"));
-	read_claim(e);
+	begin(e);
 }
 
 static void release_next(struct errand *e);
@@ -367,8 +412,6 @@ static void release_next(struct errand *e)
 	if (door_call(e->plugin->door, "rt.takt.Release", parameters, on_released, e) < 0)
 		end(e, -ENOMEM, no_memory);
 }
-
-static void release_claim(struct errand *e);
 
 /* Once both have answered. */
 static void release_others(struct errand *e)
@@ -430,12 +473,36 @@ static void release_claim(struct errand *e)
 		end(e, e->code, e->refusal);
 }
 
+/* Where it waits for taktd it ends with that answer, and is told to the kubelet now. */
+static void give_up(struct errand *e)
+{
+	static const char why[] = "the kubelet has unprepared the claim meanwhile";
+
+	e->given_up = true;
+	if (e->waits || e->resume || e->reading)
+		end(e, -ECANCELED, why);
+	else if (e->task)
+		answer(e, why);
+}
+
+static struct errand *prepare_before(const struct errand *e)
+{
+	struct errand *one = e->next;
+
+	while (one && (one->given_up || !is_of(one, key_of(e, "uid"), false)))
+		one = one->next;
+	return one;
+}
+
 static void on_unprepare(void *user, struct kubelet_task *task)
 {
-	struct errand *e = errand_create(user, task, true);
+	struct errand *e = errand_create(user, task, true), *before;
 
-	if (e)
-		release_claim(e);
+	if (!e)
+		return;
+	while ((before = prepare_before(e)))
+		give_up(before);
+	begin(e);
 }
 
 static void on_registered(void *user, const char *why)
