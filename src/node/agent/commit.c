@@ -35,6 +35,7 @@ void commit_destroy(struct commit *c)
 	free(c->document);
 	free(c->container);
 	free(c->cgroup);
+	free(c->cpus);
 	free(c->threads);
 	json_decref(c->history);
 	free(c);
@@ -58,6 +59,7 @@ static int work_reserve(struct commit *c, const struct change *row)
 
 	config_own_dir(&a->config, c->name, own_dir);
 	c->resv.document = c->document;
+	c->resv.cpus = c->cpus;
 	if (mkdir(own_dir, 0755) < 0 && errno != EEXIST)
 		return err_set_errno(&c->err, errno, "make %s", own_dir);
 	fault_point("commit.reserve.folder");

@@ -51,7 +51,7 @@ struct commit {
 	enum change_kind change; /* CHANGE_NONE: no row */
 	char why[PROMISE_REASON_MAX];
 	/* Strings that are here are freed with it. */
-	char *document, *container, *cgroup;
+	char *document, *container, *cgroup, *cpus;
 	struct store_resv resv;
 	struct store_binding binding;
 	struct store_thread thread;

@@ -59,10 +59,17 @@ static int migrate_2(sqlite3 *db)
 	return sqlite3_exec(db, "ALTER TABLE binding ADD COLUMN via TEXT;", NULL, NULL, NULL);
 }
 
+/* Which CPUs were promised, so that they stay the same. */
+static int migrate_3(sqlite3 *db)
+{
+	return sqlite3_exec(db, "ALTER TABLE reservation ADD COLUMN cpus TEXT;", NULL, NULL, NULL);
+}
+
 static int (*const migrations[])(sqlite3 *db) = {
 	migrate_0,
 	migrate_1,
 	migrate_2,
+	migrate_3,
 };
 
 int64_t schema_version(void)

@@ -13,8 +13,8 @@ static const char *const sql_texts[_SQL_MAX] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_RESERVE] = "INSERT INTO reservation (name, document, placement, test, reason,"
-			" bound_ns, transient, shareable, created_ms)"
-			" VALUES (?1, ?2, ?3, ?4, ?5, iif(?6, ?7, NULL), ?8, ?9, ?10)",
+			" bound_ns, transient, shareable, created_ms, cpus)"
+			" VALUES (?1, ?2, ?3, ?4, ?5, iif(?6, ?7, NULL), ?8, ?9, ?10, ?11)",
 	[SQL_BIND] = "INSERT INTO binding (reservation, container, cgroup, pid, pid_start,"
 		     " program, by_attach, via)"
 		     " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM reservation WHERE name = ?1",
@@ -33,7 +33,7 @@ static const char *const sql_texts[_SQL_MAX] = {
 	[SQL_DETACH] = "DELETE FROM thread WHERE tid = ?2"
 		       " AND reservation = (SELECT id FROM reservation WHERE name = ?1)",
 	[SQL_LOAD] = "SELECT name, document, placement, test, reason, bound_ns, transient,"
-		     " shareable, created_ms FROM reservation ORDER BY id",
+		     " shareable, created_ms, cpus FROM reservation ORDER BY id",
 	[SQL_LOAD_BINDINGS] = "SELECT r.name, b.container, b.cgroup, b.pid, b.pid_start,"
 			      " b.program, b.by_attach, b.via FROM binding b"
 			      " JOIN reservation r ON r.id = b.reservation ORDER BY b.id",

@@ -20,10 +20,10 @@ int store_reserve(struct store *s, const struct store_resv *resv, const struct c
 	int r = tx_begin(s, TX_FOR_GOOD, err);
 
 	if (r == 0)
-		r = sql_run(s, SQL_RESERVE, err, "tttttddddd", resv->name, resv->document,
+		r = sql_run(s, SQL_RESERVE, err, "tttttdddddt", resv->name, resv->document,
 			placement_name(resv->placement), resv->test, resv->reason,
 			(int64_t)resv->has_bound, (int64_t)resv->bound_ns, (int64_t)resv->transient,
-			(int64_t)resv->shareable, resv->created_ms);
+			(int64_t)resv->shareable, resv->created_ms, resv->cpus);
 	return tx_end(s, "reserve", r, change, err);
 }
 
@@ -126,6 +126,7 @@ static int resv_row(struct store *s, sqlite3_stmt *row, const struct store_reade
 		.transient = sqlite3_column_int(row, 6) != 0,
 		.shareable = sqlite3_column_int(row, 7) != 0,
 		.created_ms = sqlite3_column_int64(row, 8),
+		.cpus = column_text(row, 9),
 	};
 	int r = column_name(s, row, resv.name, err);
 

@@ -43,6 +43,7 @@ struct store_resv {
 	bool transient; /* ends with what holds it, see rt.takt.varlink */
 	bool shareable; /* several may hold it */
 	int64_t created_ms; /* since the epoch */
+	const char *cpus; /* those of its servers, in the list format of cpus.h; NULL: none */
 };
 
 /* A thread put in by hand. */

@@ -318,6 +318,7 @@ TEST(what_an_older_version_bound_is_bound)
 	fixture_new();
 	store_close(fixture_open(NULL));
 	sql("DROP TABLE binding; ALTER TABLE reservation DROP COLUMN shareable;"
+	    "ALTER TABLE reservation DROP COLUMN cpus;"
 	    "ALTER TABLE reservation ADD COLUMN container TEXT;"
 	    "ALTER TABLE reservation ADD COLUMN cgroup TEXT;"
 	    "ALTER TABLE reservation ADD COLUMN pid INTEGER NOT NULL DEFAULT 0;"

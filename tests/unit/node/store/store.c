@@ -10,6 +10,7 @@ static int each_full(void *ctx, const struct store_resv *r)
 	CHECK_TEXT(r->document, "{\"kind\":\"Reservation\"}");
 	CHECK_TEXT(r->test, "gfb");
 	CHECK_TEXT(r->reason, "it fits");
+	CHECK_TEXT(r->cpus, "0-1,7");
 	*(struct store_resv *)ctx = *r;
 	return 0;
 }
@@ -45,6 +46,7 @@ TEST(a_promise_is_read_back_as_it_was_given)
 	struct store *s;
 
 	resv.transient = true;
+	resv.cpus = "0-1,7";
 	fixture_new();
 	s = fixture_open(NULL);
 	CHECK_EQ(store_reserve(s, &resv, NULL, &err), 0);
@@ -60,7 +62,7 @@ TEST(a_promise_is_read_back_as_it_was_given)
 static int each_bare(void *ctx, const struct store_resv *r)
 {
 	++*(int *)ctx;
-	CHECK(!r->test && !r->reason && !r->has_bound && !r->transient);
+	CHECK(!r->test && !r->reason && !r->has_bound && !r->transient && !r->cpus);
 	CHECK_EQ(r->placement, PLACEMENT_GROUP);
 	return 0;
 }
