@@ -136,9 +136,10 @@ static json_t *checks_encode(const struct check *checks, size_t n)
 
 static json_t *cpu_encode(const struct cpu_info *c)
 {
-	cleanup_json json_t *object = json_pack("{s:i, s:b, s:I, s:I}", "cpu", (int)c->cpu,
+	cleanup_json json_t *object = json_pack("{s:i, s:b, s:I, s:I, s:I}", "cpu", (int)c->cpu,
 		"usable", (int)c->usable, "promisedPpm", (json_int_t)bw_to_ppm(c->promised),
-		"ownPpm", (json_int_t)bw_to_ppm(c->own));
+		"ownPpm", (json_int_t)bw_to_ppm(c->own), "foreignPpm",
+		(json_int_t)bw_to_ppm(c->foreign));
 	const struct {
 		const char *key;
 		int id;

@@ -30,6 +30,12 @@ RT_RUNTIME = Path("/proc/sys/kernel/sched_rt_runtime_us")
 RT_GROUP = Path("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")
 
 
+def rt_groups():
+    if Path(CPU_CGROUPS, "cpu.rt_runtime_us").exists():
+        return None
+    return "no RT groups of the v1 cpu controller here"
+
+
 class PuppetError(Exception):
     """The puppet could not do it."""
 

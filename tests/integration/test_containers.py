@@ -34,16 +34,14 @@ from harness import (
 from puppet import (
     CDI_DIR,
     DEVICE,
-    RT_RUNTIME,
     KernelRest,
     Stage,
     Watcher,
     is_on,
     q20,
-    recount,
     remove_device,
+    rt_groups,
     rt_shares,
-    write_limit,
 )
 
 LONG = os.environ.get("TAKT_LONG") == "1"
@@ -56,12 +54,6 @@ def cpuset_of(pid):
     v1 = [path for _, names, path in lines if "cpuset" in names.split(",")]
     root, path = ("/sys/fs/cgroup/cpuset", v1[0]) if v1 else ("/sys/fs/cgroup", lines[-1][2])
     return Path(root + path)
-
-
-def rt_groups():
-    if Path(CPU_CGROUPS, "cpu.rt_runtime_us").exists():
-        return None
-    return "no RT groups of the v1 cpu controller here"
 
 
 class Containers(Case):
@@ -551,127 +543,6 @@ class Group(Containers):
     def a_hard_guarantee_is_refused(self):
         refused = self.refused("DoesNotFit", self.reserve, placement="group")
         self.assertIn("soft", refused.reason)
-
-
-class Pinned(Case):
-    """The administrator's setting that Takt never makes is made here, and always taken back."""
-
-    needs = (root, deadline, kernel_admission, connector, agent, podman, two_cpus)
-
-    def setUp(self):
-        super().setUp()
-        self.before = RT_RUNTIME.read_text()
-        self.addCleanup(self.restore)
-        write_limit("-1")
-        self.name = f"test-{os.getpid()}"
-        self.addCleanup(remove_device, self.name)
-        self.agent = Agent(self, cdi_dir=CDI_DIR).start()
-        self.stage = Stage(self)
-
-    def restore(self):
-        write_limit(self.before)
-        recount()
-
-    @test
-    def each_server_has_a_cpu_and_admission_is_exact_for_it(self):
-        node = self.agent.call("Node")
-        self.assertEqual(node["placements"], ["group"] * (rt_groups() is None) + ["pinned"])
-        taken = 0
-        while True:
-            try:
-                resv = self.agent.reserve(f"{self.name}-{taken}", "30ms", "100ms")
-            except Exception as refused:
-                self.assertEqual(refused.name, "DoesNotFit")
-                break
-            self.assertEqual(resv["placement"], "pinned")
-            self.assertLessEqual(resv["boundNs"], 100 * MS)
-            taken += 1
-        # Three on each CPU are 0.9 of it; 4 ms of throttle granularity for each other one, and
-        # the agent's own on the first, decide between two and three.
-        self.assertGreaterEqual(taken, 2 * node["cpus"])
-        self.assertLessEqual(taken, 3 * node["cpus"])
-
-    @test
-    def a_container_runs_pinned_and_is_unpinned_when_released(self):
-        all_cpus = os.sched_getaffinity(0)
-        self.agent.reserve(self.name, "30ms", "100ms", cores=2, threads={"all": True})
-        puppet = self.stage.container(self.name)
-        puppet.start("a")
-        wait_for("both threads are under it", lambda: len(puppet.on()) == 2)
-        masks = [os.sched_getaffinity(tid) for tid in puppet.on()]
-        self.assertTrue(all(len(m) == 1 for m in masks), masks)
-        self.assertEqual(len(set.union(*masks)), 2)
-        watcher = Watcher(lambda: len(puppet.on()))
-        self.agent.kill9()
-        self.agent.start()
-        self.assertEqual(watcher.stop().seen, [2])
-        self.assertEqual(len(self.agent.reservations()[self.name]["threads"]), 2)
-        self.agent.call("Release", name=self.name)
-        self.assertEqual(puppet.on(), set())
-        for tid in (puppet.pid, puppet.tid("a")):
-            self.assertEqual(os.sched_getaffinity(tid), all_cpus)
-
-    @test
-    def a_container_that_may_not_use_the_promised_cpu_does_not_start(self):
-        cpus = sorted(os.sched_getaffinity(0))
-        self.agent.reserve(self.name, "30ms", "100ms")
-        wrong = self.stage.options(self.name, "--cpuset-cpus", str(cpus[1]))
-        status, _, err = Container(self, ["true"], wrong).wait()
-        self.assertNotEqual(status, 0, err)
-        self.assertIn(f"promised on CPU {cpus[0]}, and the container may use CPUs {cpus[1]}", err)
-        puppet = self.stage.container(self.name, ["--cpuset-cpus", str(cpus[0])])
-        wait_for("its thread is under it", lambda: is_on(puppet.pid))
-        self.assertEqual(os.sched_getaffinity(puppet.pid), {cpus[0]})
-
-    @test
-    def a_document_names_the_cpus_of_its_servers(self):
-        cpus = sorted(os.sched_getaffinity(0))
-        last = cpus[-1]
-        resv = self.agent.reserve(
-            self.name, "30ms", "100ms", placement="pinned", cpus=str(last), threads={"main": True}
-        )
-        self.assertEqual(resv["cpus"], [last])
-        held = {c["cpu"]: c["promisedPpm"] for c in self.agent.call("Node")["topology"]}
-        self.assertGreaterEqual(held[last], 300000)
-        self.assertLess(held[cpus[0]], 300000)
-        puppet = self.stage.container(self.name)
-        wait_for("its thread is under it", lambda: is_on(puppet.pid))
-        self.assertEqual(os.sched_getaffinity(puppet.pid), {last})
-        self.agent.kill9()
-        self.agent.start()
-        self.assertEqual(self.agent.reservations()[self.name]["cpus"], [last])
-
-    @test
-    def cpus_that_are_full_or_not_there_are_refused_though_others_are_free(self):
-        cpus = sorted(os.sched_getaffinity(0))
-        on_last = {"placement": "pinned", "cpus": str(cpus[-1])}
-        self.agent.reserve(self.name, "80ms", "100ms", **on_last)
-        full = self.refused(
-            "DoesNotFit", self.agent.reserve, f"{self.name}-2", "80ms", "100ms", **on_last
-        )
-        self.assertIn("asked", full.reason)
-        on_last["cpus"] = "1000"
-        missing = self.refused(
-            "DoesNotFit", self.agent.reserve, f"{self.name}-2", "1ms", "100ms", **on_last
-        )
-        self.assertIn("spec.cpus names CPUs 1000, and this machine has", missing.reason)
-
-    @test
-    def it_says_when_the_administrator_takes_the_setting_back(self):
-        with self.agent.connect() as door:
-            changes = door.watch()
-            write_limit(self.before)
-            self.assertEqual(next(c for c in changes if c["what"] == "machine")["name"], "")
-        found = {c["name"]: c for c in self.agent.call("Node")["checks"]}["ceiling"]
-        self.assertEqual(found["status"], "no")
-        self.assertIn("was -1 when taktd started", found["detail"])
-
-    @test
-    def placement_shared_is_refused_with_the_reason(self):
-        refused = self.refused(
-            "DoesNotFit", self.agent.reserve, self.name, "2ms", "100ms", placement="shared"
-        )
-        self.assertIn("sched_rt_runtime_us is -1", refused.reason)
 
 
 class FullMachine(Case):

@@ -26,6 +26,7 @@ from harness import (
     root,
     sched_getattr,
     sched_setattr,
+    spin,
     takt,
     test,
     threads_of,
@@ -538,6 +539,28 @@ class ByHand(Threads):
         self.expect_on("by hand", lambda: {puppet.tid("other")})
         self.assertEqual(self.takt("detach", "r", puppet.tid("other")).returncode, 0)
         self.expect_on("by the rule again", lambda: {puppet.tid("rt-1")})
+
+    @test
+    def a_running_thread_is_under_it_when_its_attach_is_answered(self):
+        """Also when it left a moment before, and the kernel cannot take it back at once."""
+        busy = spin(self)
+        self.agent.reserve("again", "2ms", "50ms", threads={"attach": True})
+        for _ in range(5):
+            self.agent.call("Attach", name="again", tids=[busy.pid])
+            self.assertTrue(is_on(busy.pid))
+            self.agent.call("Detach", name="again", tids=[busy.pid])
+            self.assertFalse(is_on(busy.pid))
+
+    @test
+    def a_thread_by_the_rule_that_is_attached_counts_as_one_by_hand(self):
+        puppet = self.bound(cores=2, threads={"match": ["rt-*"]})
+        puppet.start("rt-1", "a", "b")
+        self.expect_on("by the rule", lambda: {puppet.tid("rt-1")})
+        self.agent.call("Attach", name="r", tids=[puppet.tid("a")])
+        tids = [puppet.tid("rt-1"), puppet.tid("b")]
+        refused = self.refused("Busy", self.agent.call, "Attach", name="r", tids=tids)
+        self.assertIn("2 servers", refused.reason)
+        self.expect_on("as before", lambda: {puppet.tid("rt-1"), puppet.tid("a")})
 
     @test
     def a_thread_of_another_reservation_is_not_taken_from_it(self):

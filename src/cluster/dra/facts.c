@@ -187,16 +187,18 @@ static int read_shared(const json_t *list, const json_t *node, uint64_t most_ppm
 	return 0;
 }
 
-static int read_cpu(const json_t *list, const json_t *from, struct facts_cpu *ret)
+static int read_cpu(
+	const json_t *list, const json_t *from, uint64_t ceiling_ppm, struct facts_cpu *ret)
 {
 	int64_t cpu = number(from, "cpu"), own = number(from, "ownPpm"), left;
+	int64_t foreign = number(from, "foreignPpm");
 	const json_t *usable = json_object_get(from, "usable");
 	struct promised p;
 
-	if (cpu < 0 || cpu >= FACTS_CPUS_MAX || own < 0 || !json_is_boolean(usable))
+	if (cpu < 0 || cpu >= FACTS_CPUS_MAX || own < 0 || foreign < 0 || !json_is_boolean(usable))
 		return -EPROTO;
 	p = count_promised(list, cpu);
-	left = (int64_t)PPM_ONE_CPU - own - p.others - ROUNDING_CPU_PPM;
+	left = (int64_t)ceiling_ppm - own - foreign - p.others - ROUNDING_CPU_PPM;
 	*ret = (struct facts_cpu){ .cpu = cpu };
 	ret->core = number(from, "core");
 	ret->socket = number(from, "socket");
@@ -220,7 +222,7 @@ static int read_pinned(const json_t *list, const json_t *node, struct facts *f)
 		return -ENOMEM;
 	f->hard_by_sum = f->granularity_ns == 0; /* EDF on one CPU, D = P: exact */
 	json_array_foreach (topology, i, one) {
-		int r = read_cpu(list, one, &f->per_cpu[f->n_per_cpu]);
+		int r = read_cpu(list, one, f->ceiling_ppm, &f->per_cpu[f->n_per_cpu]);
 
 		if (r < 0)
 			return r;
@@ -261,7 +263,7 @@ static uint64_t hard_min_period(const struct facts *f)
 	static const unsigned periods_ms[] = { 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000 };
 	struct admit_machine m = {
 		.n_cpus = f->pinned ? 1 : f->cpus,
-		.ceiling = bw_from_ppm(f->pinned ? PPM_ONE_CPU : f->ceiling_ppm),
+		.ceiling = bw_from_ppm(f->ceiling_ppm),
 		.granularity_ns = f->granularity_ns,
 	};
 

@@ -150,8 +150,7 @@ static void on_began(void *data)
 
 static void on_changed(void *data, const char *what)
 {
-	static const char *const of_room[] = { "reserved", "released", "recovered", "trouble",
-		"machine" };
+	static const char *const of_room[] = { "reserved", "released", "trouble", "machine" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(of_room); i++)
 		if (strcmp(of_room[i], what) == 0)

@@ -13,7 +13,6 @@ static const char *const change_names[_CHANGE_MAX] = {
 	[CHANGE_RELEASED] = "released",
 	[CHANGE_REFUSED] = "refused",
 	[CHANGE_TROUBLE] = "trouble",
-	[CHANGE_RECOVERED] = "recovered",
 	[CHANGE_MACHINE] = "machine",
 };
 

@@ -69,6 +69,7 @@ struct cpu_info {
 	bool usable; /* now: online, and the agent may use it */
 	bw_t promised; /* pinned servers, and the agent's own */
 	bw_t own; /* of that the agent's */
+	bw_t foreign; /* SCHED_DEADLINE threads that are not ours and may be here; pinned only */
 };
 
 struct node_info {
@@ -105,7 +106,6 @@ enum change_kind {
 	CHANGE_RELEASED,
 	CHANGE_REFUSED,
 	CHANGE_TROUBLE,
-	CHANGE_RECOVERED,
 	CHANGE_MACHINE, /* of no reservation: what the machine can promise */
 	_CHANGE_MAX,
 };

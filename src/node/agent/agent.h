@@ -28,14 +28,24 @@ struct foreign_thread {
 	pid_t pid, tid;
 	char name[THREAD_NAME_LEN];
 	struct dl_params dl;
-	uint32_t admit_id;
+	bool reclaim;
+	struct cpus cpus; /* that it may use */
+	uint32_t *admit_ids; /* one a set: of the shared one, or of each CPU's; 0: not in it */
 };
 
 struct foreign {
 	struct foreign_thread *threads;
 	size_t n;
 	bw_t sum; /* as the kernel counts: each rounded down */
+	uint64_t seen_ns; /* uv_hrtime() */
 };
+
+/*
+ * Of a CPU, in the kernel's unit, where it keeps nothing back itself (sched_rt_runtime_us is -1). Its
+ * fair server (6.12 and later) comes before reservations where fair threads get less than 5 % of a
+ * CPU in a second; so that they have more, whatever bursts the reservations make, twice that is left.
+ */
+#define PINNED_CEILING_Q20 (BW_ONE_CPU / 10 * 9)
 
 /* What the kernel grants to SCHED_DEADLINE, over all CPUs. */
 struct ceiling {
@@ -163,13 +173,20 @@ bool follow_is_member(struct agent *a, const char *name, pid_t pid);
 void follow_attached(struct agent *a, struct promise *p);
 /* The container is gone: with the last one the promise is free for the next. */
 void follow_unbind(struct agent *a, struct promise *p, struct binding *b);
+/* Those whose processes ended while the promise was to be released, which failed. */
+void follow_unbind_ended(struct agent *a, struct promise *p);
 
 /* ceiling.c: what the kernel grants, and what other programs have of it. */
 
 /* Before anything of ours runs under SCHED_DEADLINE but what an earlier agent left. */
 void ceiling_find(struct agent *a);
-/* Looks again; other programs' threads are counted anew when the sum has changed. */
+/*
+ * Looks again; other programs' threads are counted anew when the sum has changed. Where the kernel
+ * keeps no sum, that is every ten seconds.
+ */
 void ceiling_look(struct agent *a);
+/* Counts them now: what a CPU has left is asked for, and the kernel keeps no sum. */
+void ceiling_scan(struct agent *a);
 /* What may be promised of it. */
 bw_t ceiling_limit(const struct agent *a);
 void ceiling_fini(struct agent *a);
@@ -221,9 +238,15 @@ void room_refresh(struct agent *a);
 void room_see_cpus(struct agent *a);
 /* Judges and, if yes, counts the promise in; a no leaves its sentence in p->reason. */
 bool room_take(struct agent *a, struct promise *p);
-/* Counts it in without judging: it was promised before. */
-int room_retake(struct agent *a, struct promise *p, struct err *err);
+/*
+ * Counts it in without judging: it was promised before. `cpus`: those of its servers, as room_cpus()
+ * said then; where there are none, or they are not there, a pinned one is judged anew.
+ */
+int room_retake(struct agent *a, struct promise *p, const struct cpus *cpus, struct err *err);
+/* The CPUs of a pinned promise's servers; else none. */
+struct cpus room_cpus(const struct promise *p);
 void room_give_back(struct agent *a, struct promise *p);
+/* False: none is proven as things are now. */
 bool room_bound(const struct agent *a, const struct promise *p, nsec_t *ret_ns);
 
 /* recover.c */
@@ -243,6 +266,8 @@ struct door_call;
 
 /* later.c: the call is dispatched again after that time, unless who asked has gone. */
 void later_ask(struct agent *a, struct door_call *call, uint64_t ms);
+/* Of one whose reason may come anew all the time. False: it was put off often enough. */
+bool later_put_off(struct agent *a, struct door_call *call, uint64_t ms);
 /* They get an error. */
 void later_stop(struct agent *a);
 

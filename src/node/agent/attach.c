@@ -81,7 +81,7 @@ static bool name_threads(struct agent *a, struct door_call *call, struct named_t
 static bool may_attach(struct agent *a, struct door_call *call, const struct named_threads *t)
 {
 	struct promise *p = t->promise;
-	unsigned new = 0;
+	unsigned by_hand = 0;
 	char text[PROMISE_REASON_MAX];
 
 	if (!p->settled || p->state == RESV_DRAINING) {
@@ -90,8 +90,9 @@ static bool may_attach(struct agent *a, struct door_call *call, const struct nam
 	}
 	for (size_t i = 0; i < t->n; i++) {
 		struct task *task = tasks_find(&a->tasks, t->threads[i].pid);
+		const struct promise_thread *known = promise_thread(p, t->threads[i].tid);
 
-		new += !promise_thread(p, t->threads[i].tid);
+		by_hand += !known || !known->by_hand;
 		if ((p->bindings && !promise_by_attach(p) && (!task || task->promise != p)) ||
 			(task && task->promise != p)) {
 			snprintf(text, sizeof(text),
@@ -102,8 +103,8 @@ static bool may_attach(struct agent *a, struct door_call *call, const struct nam
 		}
 	}
 	for (unsigned i = 0; i < p->n_threads; i++)
-		new += p->threads[i].by_hand;
-	if (new > p->request.cores) {
+		by_hand += p->threads[i].by_hand;
+	if (by_hand > p->request.cores) {
 		snprintf(text, sizeof(text),
 			"it has %u server%s and %s held by hand already: detach a thread first",
 			p->request.cores, p->request.cores == 1 ? "" : "s",
@@ -126,14 +127,13 @@ static void add_by_hand(struct agent *a, struct promise *p, pid_t pid, pid_t tid
 	for (unsigned i = p->n_threads; i-- > 0 && p->n_threads == p->request.cores;)
 		if (!p->threads[i].by_hand)
 			enforce_forget(a, p, i);
-	if (p->n_threads < p->request.cores)
-		p->threads[p->n_threads++] = (struct promise_thread){
-			.pid = pid,
-			.tid = tid,
-			.start = start,
-			.by_hand = true,
-			.cpu = p->placement == PLACEMENT_PINNED ? p->cpus[p->n_threads] : -1,
-		};
+	if (p->n_threads == p->request.cores)
+		return;
+	t = &p->threads[p->n_threads];
+	*t = (struct promise_thread){
+		.pid = pid, .tid = tid, .start = start, .by_hand = true, .cpu = promise_free_cpu(p)
+	};
+	p->n_threads++;
 }
 
 static void answer_attached(struct agent *a, struct door_call *call, struct promise *p)
@@ -142,6 +142,10 @@ static void answer_attached(struct agent *a, struct door_call *call, struct prom
 	fault_point("attach.reply");
 	if (!p->bindings)
 		door_error(call, API_NOT_APPLICABLE, p->request.name, "its threads have ended");
+	else if (p->owing)
+		door_error(call, API_BUSY, p->request.name,
+			"a thread left SCHED_DEADLINE a moment ago and cannot come back yet: it will, as "
+			"soon as the kernel can take it");
 	else if (p->refused[0])
 		door_error(call, API_NOT_APPLICABLE, p->request.name, p->refused);
 	else
@@ -166,9 +170,11 @@ static void attached(struct agent *a, struct commit *c, int r)
 		if (p)
 			enforce_threads(a, p); /* what was told meanwhile */
 		door_error(call, API_FAILED, c->name, c->err.text);
-	} else if (!p || !p->bindings)
+	} else if (!p || !p->bindings) {
 		door_error(call, API_NOT_APPLICABLE, c->name, "its processes have ended");
-	else
+		if (p)
+			intake_expire(a, p);
+	} else
 		answer_attached(a, call, p);
 }
 
@@ -227,6 +233,19 @@ static int tie_to_process(struct agent *a, const struct named_threads *t, struct
 	return bind_tie(a, t->promise, b, attach_tied, NULL, err);
 }
 
+/* Whoever left a moment ago may not come back yet; who asks waits for that. */
+static bool put_off(struct agent *a, struct door_call *call, const struct named_threads *t)
+{
+	nsec_t left = 0;
+
+	for (size_t i = 0; i < t->n; i++) {
+		nsec_t its = waits_left_ns(&a->unpaid, t->threads[i].tid);
+
+		left = its > left ? its : left;
+	}
+	return left > 0 && later_put_off(a, call, left / NSEC_PER_MSEC + 1);
+}
+
 void call_attach(struct agent *a, struct door_call *call)
 {
 	struct named_threads t;
@@ -234,7 +253,7 @@ void call_attach(struct agent *a, struct door_call *call)
 	int r;
 
 	if (!name_threads(a, call, &t) || !may_attach(a, call, &t) ||
-		!bind_can_follow(a, call, t.promise->request.name))
+		!bind_can_follow(a, call, t.promise->request.name) || put_off(a, call, &t))
 		return;
 	r = tie_to_process(a, &t, &err);
 	if (r < 0) {

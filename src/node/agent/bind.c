@@ -114,8 +114,10 @@ static void bound(struct agent *a, struct commit *c, int r)
 	fault_point("bind.reply");
 	if (b)
 		calls_reply_reservation(call, p);
-	else
+	else {
 		door_error(call, API_NOT_APPLICABLE, c->name, "the process ended meanwhile");
+		intake_expire(a, p);
+	}
 }
 
 static struct commit *bind_commit(struct agent *a, const struct promise *p, const struct binding *b)

@@ -16,10 +16,12 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "node/kernel/affinity.h"
 #include "node/kernel/sched.h"
 #include "node/monitor/proc.h"
 
 #define ODD_NS NSEC_PER_SEC /* what is so for that long is no thread that has just ended */
+#define SCAN_AGAIN_NS (10 * NSEC_PER_SEC)
 #define COUNT_AGAIN_MIN_NS (100 * NSEC_PER_MSEC)
 #define COUNT_AGAIN_MAX_NS (10 * NSEC_PER_SEC)
 
@@ -30,9 +32,11 @@ static uint64_t kernel_q20(const struct dl_params *p)
 }
 
 /* Other programs' deadline threads are counted as soft: nobody asked what they need. */
-static struct admit_task foreign_task(const struct dl_params *dl)
+static struct admit_task foreign_task(const struct foreign_thread *t)
 {
-	return (struct admit_task){ .dl = *dl, .cores = 1, .guarantee = GUARANTEE_SOFT };
+	return (struct admit_task){
+		.dl = t->dl, .cores = 1, .guarantee = GUARANTEE_SOFT, .reclaim = t->reclaim
+	};
 }
 
 struct scan {
@@ -80,7 +84,11 @@ static int scan_thread(void *context, pid_t tid)
 		s->capacity = more;
 	}
 	t = &s->found.threads[s->found.n++];
-	*t = (struct foreign_thread){ .pid = s->pid, .tid = tid, .dl = now.dl };
+	*t = (struct foreign_thread){
+		.pid = s->pid, .tid = tid, .dl = now.dl, .reclaim = now.reclaim
+	};
+	if (affinity_get(tid, &t->cpus) < 0)
+		t->cpus = s->agent->probe.root_domain;
 	memcpy(t->name, stat.comm, sizeof(t->name));
 	s->found.sum.q20 += kernel_q20(&now.dl);
 	return 0;
@@ -103,10 +111,45 @@ static struct foreign scan_foreign(struct agent *a)
 	return s.found;
 }
 
+static void uncount(struct agent *a, struct foreign_thread *t)
+{
+	unsigned n = a->probe.unlimited ? cpus_count(&a->probe.root_domain) : 1;
+
+	for (unsigned i = 0; t->admit_ids && i < n; i++)
+		admit_release(a->probe.unlimited ? a->per_cpu[i] : a->shared, t->admit_ids[i]);
+	free(TAKE(t->admit_ids));
+}
+
+/* On each CPU that it may use, as it may be there all the time. */
+static int count_on_cpus(struct agent *a, struct foreign_thread *t, const struct admit_task *task)
+{
+	unsigned at = 0;
+	int r = 0;
+
+	CPUS_FOREACH(cpu, &a->probe.root_domain)
+	{
+		if (r == 0 && cpus_contains(&t->cpus, cpu))
+			r = admit_hold(a->per_cpu[at], task, &t->admit_ids[at], NULL);
+		at++;
+	}
+	return r;
+}
+
+static int count(struct agent *a, struct foreign_thread *t)
+{
+	struct admit_task task = foreign_task(t);
+
+	t->admit_ids = calloc(cpus_count(&a->probe.root_domain), sizeof(*t->admit_ids));
+	if (!t->admit_ids)
+		return -ENOMEM;
+	return a->probe.unlimited ? count_on_cpus(a, t, &task)
+				  : admit_hold(a->shared, &task, &t->admit_ids[0], NULL);
+}
+
 void ceiling_fini(struct agent *a)
 {
 	for (size_t i = 0; i < a->foreign.n; i++)
-		admit_release(a->shared, a->foreign.threads[i].admit_id);
+		uncount(a, &a->foreign.threads[i]);
 	free(a->foreign.threads);
 	a->foreign = (struct foreign){ 0 };
 }
@@ -115,14 +158,13 @@ static void count_foreign(struct agent *a, struct foreign found)
 {
 	ceiling_fini(a);
 	a->foreign = found;
-	for (size_t i = 0; i < found.n; i++) {
-		struct admit_task t = foreign_task(&found.threads[i].dl);
-
-		if (admit_hold(a->shared, &t, &found.threads[i].admit_id, NULL) < 0) {
-			a->foreign.n = i; /* out of memory: the kernel's own count still holds */
+	a->foreign.seen_ns = uv_hrtime();
+	for (size_t i = 0; i < found.n; i++)
+		if (count(a, &a->foreign.threads[i]) < 0) {
+			a->foreign.n =
+				i + 1; /* out of memory: the kernel's own count still holds */
 			return;
 		}
-	}
 }
 
 /* What our threads have in the kernel beside the placeholders. */
@@ -157,7 +199,7 @@ void ceiling_find(struct agent *a)
 
 	c->limit = a->probe.limit;
 	c->count_again_ns = COUNT_AGAIN_MIN_NS;
-	c->granted.q20 = cpus_count(&a->probe.root_domain) * BW_ONE_CPU;
+	c->granted.q20 = cpus_count(&a->probe.root_domain) * PINNED_CEILING_Q20;
 	c->settling = !a->probe.unlimited;
 	if (c->settling) {
 		all = scan_foreign(a);
@@ -216,8 +258,7 @@ static void find_granted(struct agent *a)
 		limit_is(a->holder, c->granted.q20 - ours - foreign))
 		return;
 	granted = ours + holder_limit(a->holder).q20;
-	pace_burst(a);
-	count_foreign(a, scan_foreign(a));
+	ceiling_scan(a);
 	granted += a->foreign.sum.q20;
 	if (granted == c->granted.q20 || (granted < c->granted.q20 && ending))
 		return;
@@ -233,12 +274,21 @@ static bool is_as_at_first(const struct agent *a)
 	return c->granted.q20 == c->most.q20 && limit_is_same(&c->limit, &a->probe.limit);
 }
 
+void ceiling_scan(struct agent *a)
+{
+	pace_burst(a);
+	count_foreign(a, scan_foreign(a));
+}
+
 void ceiling_look(struct agent *a)
 {
 	struct ceiling *c = &a->ceiling;
 
-	if (a->probe.unlimited)
+	if (a->probe.unlimited) {
+		if (uv_hrtime() - a->foreign.seen_ns > SCAN_AGAIN_NS)
+			ceiling_scan(a);
 		return;
+	}
 	find_granted(a);
 	if (is_as_at_first(a) || uv_hrtime() - c->changed_ns < ODD_NS || ceiling_ending_ms(a) ||
 		!ceiling_count_anew(a))

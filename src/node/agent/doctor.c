@@ -63,7 +63,7 @@ static void check_ceiling(struct agent *a, struct report *r)
 	if (a->probe.unlimited) {
 		add(r, "ceiling", CHECK_OK, NULL,
 			"sched_rt_runtime_us is -1: the kernel admits everything, Takt alone says "
-			"what fits; placement pinned");
+			"what fits: 0.9 of each CPU; placement pinned");
 		return;
 	}
 	snprintf(found, sizeof(found), "%u.%03u of each of %u CPUs (%.100s), found by trying",

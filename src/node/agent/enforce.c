@@ -178,7 +178,7 @@ static int turn_on(struct agent *a, struct promise *p, struct promise_thread *t)
 	uint64_t share = promise_server_bandwidth(p).q20;
 	int r;
 
-	if (waits_has(&a->unpaid, t->tid))
+	if (waits_left_ns(&a->unpaid, t->tid) > 0)
 		return -EAGAIN;
 	fault_point("thread.on");
 	r = k->ops->thread_on(k, &kt);
@@ -306,20 +306,6 @@ static bool grow(struct candidates *c)
 	c->pids = pids;
 	c->capacity = more;
 	return true;
-}
-
-/* A CPU of the promise that none of its threads has; pinned only. */
-static int free_cpu(const struct promise *p)
-{
-	for (unsigned i = 0; i < p->n_admitted && p->placement == PLACEMENT_PINNED; i++) {
-		bool taken = false;
-
-		for (unsigned k = 0; k < p->n_threads; k++)
-			taken |= p->threads[k].cpu == p->cpus[i];
-		if (!taken)
-			return p->cpus[i];
-	}
-	return -1;
 }
 
 /* The kernel's word on one thread; a thread that an earlier agent put in is taken over. */
@@ -498,7 +484,7 @@ static bool forks_safely(struct agent *a, const struct promise *p, pid_t tid)
 	if (!carries(a, p) || sched_get(tid, &now) < 0)
 		return true;
 	if (now.reset_on_fork)
-		return !waits_has(&a->forking, tid);
+		return waits_left_ns(&a->forking, tid) == 0;
 	waits_add(&a->forking, tid, FORK_MS * NSEC_PER_MSEC);
 	sched_set_reset_on_fork(tid);
 	return false;
@@ -539,7 +525,7 @@ static int step_on(struct agent *a, struct promise *p, pid_t pid, pid_t tid)
 		}
 		t = &p->threads[p->n_threads];
 		*t = (struct promise_thread){
-			.pid = pid, .tid = tid, .start = s.start, .cpu = free_cpu(p)
+			.pid = pid, .tid = tid, .start = s.start, .cpu = promise_free_cpu(p)
 		};
 		p->n_threads++;
 	}

@@ -164,6 +164,17 @@ void follow_unbind(struct agent *a, struct promise *p, struct binding *b)
 	intake_expire(a, p);
 }
 
+void follow_unbind_ended(struct agent *a, struct promise *p)
+{
+	struct binding *next;
+
+	for (struct binding *b = p->bindings; b; b = next) {
+		next = b->next;
+		if (b->n_tasks == 0)
+			follow_unbind(a, p, b);
+	}
+}
+
 void follow_attached(struct agent *a, struct promise *p)
 {
 	bool any = false;

@@ -17,8 +17,6 @@
 #include "node/agent/bind.h"
 #include "node/cdi/cdi.h"
 
-#define PUT_OFF_MAX 3 /* threads may end all the time */
-
 static void reply_reserved(struct door_call *call, const struct promise *p)
 {
 	char device[sizeof(CDI_KIND) + RESV_NAME_MAX + 2];
@@ -59,10 +57,15 @@ static struct commit *reserve_commit(struct agent *a, const struct promise *p)
 {
 	struct commit *c = commit_create(a, COMMIT_RESERVE, p->request.name);
 	cleanup_json json_t *document = document_to_json(&p->request);
+	struct cpus cpus = room_cpus(p);
+	bool pinned = cpus_count(&cpus) > 0;
+	char text[CPUS_TEXT_MAX];
 
 	if (c && document)
 		c->document = json_dumps(document, JSON_COMPACT);
-	if (!c || !c->document) {
+	if (c && pinned)
+		c->cpus = strdup(cpus_format(text, &cpus));
+	if (!c || !c->document || (pinned && !c->cpus)) {
 		commit_destroy(c);
 		return NULL;
 	}
@@ -111,10 +114,7 @@ static bool put_off(struct agent *a, struct door_call *call)
 {
 	uint64_t ms = ceiling_ending_ms(a);
 
-	if (ms == 0 || call->times_later == PUT_OFF_MAX)
-		return false;
-	later_ask(a, call, ms);
-	return true;
+	return ms > 0 && later_put_off(a, call, ms);
 }
 
 /* Counts it and has the kernel hold it; a no is answered here. */
@@ -246,6 +246,7 @@ static void released(struct agent *a, struct commit *c, int r)
 			if (bind_prepare(a, p, b, &why) < 0)
 				agent_log("%s: %s", c->name, why.text);
 		enforce_threads(a, p);
+		follow_unbind_ended(a, p);
 		agent_log("%s: still promised, as its end was not written to disk: %s", c->name,
 			c->err.text);
 		if (call)

@@ -8,6 +8,8 @@
 #include "base/cleanup.h"
 #include "node/agent/door.h"
 
+#define PUT_OFF_MAX 3
+
 static void on_due(uv_timer_t *timer);
 
 static void start_timer(struct agent *a)
@@ -54,6 +56,14 @@ void later_ask(struct agent *a, struct door_call *call, uint64_t ms)
 	call->times_later++;
 	append(a, call);
 	start_timer(a);
+}
+
+bool later_put_off(struct agent *a, struct door_call *call, uint64_t ms)
+{
+	if (call->times_later == PUT_OFF_MAX)
+		return false;
+	later_ask(a, call, ms);
+	return true;
 }
 
 void later_stop(struct agent *a)

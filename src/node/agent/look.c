@@ -60,6 +60,16 @@ static void add_pinned(const struct agent *a, struct cpu_info *topology, unsigne
 						promise_server_bandwidth(p).q20;
 }
 
+static bw_t foreign_on(const struct agent *a, unsigned cpu)
+{
+	bw_t sum = { 0 };
+
+	for (size_t i = 0; i < a->foreign.n; i++)
+		if (cpus_contains(&a->foreign.threads[i].cpus, cpu))
+			sum.q20 += dl_bandwidth(&a->foreign.threads[i].dl).q20;
+	return sum;
+}
+
 const struct cpu_info *look_topology(struct agent *a)
 {
 	unsigned n = cpus_count(&a->probe.root_domain);
@@ -72,6 +82,7 @@ const struct cpu_info *look_topology(struct agent *a)
 		c->usable = cpus_contains(&usable, c->cpu);
 		c->own.q20 = i == 0 && a->probe.unlimited ? dl_bandwidth(&own).q20 : 0;
 		c->promised = c->own;
+		c->foreign = a->probe.unlimited ? foreign_on(a, c->cpu) : (bw_t){ 0 };
 	}
 	add_pinned(a, a->topology, n);
 	return a->topology;

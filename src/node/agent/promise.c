@@ -171,6 +171,19 @@ struct promise_thread *promise_thread(const struct promise *p, pid_t tid)
 	return NULL;
 }
 
+int promise_free_cpu(const struct promise *p)
+{
+	for (unsigned i = 0; i < p->n_admitted && p->placement == PLACEMENT_PINNED; i++) {
+		bool taken = false;
+
+		for (unsigned k = 0; k < p->n_threads; k++)
+			taken |= p->threads[k].cpu == p->cpus[i];
+		if (!taken)
+			return p->cpus[i];
+	}
+	return -1;
+}
+
 bw_t promise_server_bandwidth(const struct promise *p)
 {
 	return dl_bandwidth(&p->request.dl);

@@ -110,5 +110,8 @@ void promise_event(struct promise *p, enum resv_event event);
 /* NULL where the thread holds no server of it. */
 struct promise_thread *promise_thread(const struct promise *p, pid_t tid);
 
+/* Pinned: a CPU of its servers that none of its threads has; else, and where there is none, -1. */
+int promise_free_cpu(const struct promise *p);
+
 /* One server's bandwidth, as counted. */
 bw_t promise_server_bandwidth(const struct promise *p);

@@ -15,6 +15,7 @@
 #include "core/document/document.h"
 #include "node/agent/door.h"
 #include "node/cdi/cdi.h"
+#include "node/kernel/affinity.h"
 #include "node/monitor/proc.h"
 
 struct recovery {
@@ -36,6 +37,7 @@ static int load_promise(struct recovery *rec, const struct store_resv *from)
 	struct agent *a = rec->agent;
 	struct resv_request request = { 0 };
 	struct err why = ERR_NULL;
+	struct cpus cpus = CPUS_NONE;
 	struct promise *p;
 	cleanup_json json_t *document = json_loads(from->document, 0, NULL);
 	int r = document ? document_from_json(document, &request, NULL, &why) : -EINVAL;
@@ -62,7 +64,9 @@ static int load_promise(struct recovery *rec, const struct store_resv *from)
 		promise_destroy(p);
 		return r;
 	}
-	if (room_retake(a, p, &why) < 0) {
+	if (from->cpus && cpus_parse(from->cpus, &cpus, &why) < 0)
+		agent_log("%s: its CPUs in the store are not understood: %s", from->name, why.text);
+	if (room_retake(a, p, &cpus, &why) < 0) {
 		snprintf(p->unkept, sizeof(p->unkept), "%.200s", why.text);
 		agent_log("%s: promised, but not to be kept now: %s", p->request.name, why.text);
 	}
@@ -108,10 +112,24 @@ static struct binding *holder_of(const struct promise *p, pid_t pid)
 	return p->bindings;
 }
 
+/* Pinned: that of its servers on which an earlier agent put the thread. */
+static int own_cpu(const struct promise *p, pid_t tid)
+{
+	struct cpus one;
+
+	if (p->placement == PLACEMENT_PINNED && affinity_get(tid, &one) == 0 &&
+		cpus_count(&one) == 1)
+		for (unsigned i = 0; i < p->n_admitted; i++)
+			if (cpus_contains(&one, p->cpus[i]))
+				return p->cpus[i];
+	return promise_free_cpu(p);
+}
+
 static int each_thread(void *context, const struct store_thread *from)
 {
 	struct recovery *rec = context;
 	struct promise *p = promises_find(&rec->agent->promises, from->name);
+	struct promise_thread *t;
 	struct proc_stat s;
 	pid_t pid;
 
@@ -120,14 +138,15 @@ static int each_thread(void *context, const struct store_thread *from)
 		s.start != from->start)
 		return 0;
 	tasks_add(&rec->agent->tasks, p, holder_of(p, pid), pid);
-	p->threads[p->n_threads++] = (struct promise_thread){
+	t = &p->threads[p->n_threads];
+	*t = (struct promise_thread){
 		.pid = pid,
 		.tid = from->tid,
 		.start = from->start,
 		.by_hand = true,
-		.cpu = p->placement == PLACEMENT_PINNED && p->n_admitted ? p->cpus[p->n_threads]
-									 : -1,
+		.cpu = own_cpu(p, from->tid),
 	};
+	p->n_threads++;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -60,7 +61,7 @@ static int create_sets(struct agent *a, struct err *err)
 	if (!a->per_cpu)
 		return err_set(err, -ENOMEM, "out of memory");
 	for (unsigned i = 0; r == 0 && i < m.n_cpus; i++) {
-		struct admit_machine one = { 1, { BW_ONE_CPU }, m.granularity_ns };
+		struct admit_machine one = { 1, { PINNED_CEILING_Q20 }, m.granularity_ns };
 
 		r = admit_set_create(&a->per_cpu[i], &one, err);
 	}
@@ -145,15 +146,37 @@ static const char *placement_refusal(const struct agent *a, const struct promise
 	}
 }
 
+/* Why the tests do not hold here: they are for equal CPUs, and for those that were there when taktd
+ * started. "": they do. */
+static void why_unproven(
+	const struct agent *a, const struct promise *p, char ret[static PROMISE_REASON_MAX])
+{
+	struct cpus missing = cpus_without(&a->probe.root_domain, &a->usable);
+	char text[CPUS_TEXT_MAX];
+
+	ret[0] = '\0';
+	if (a->speed.unequal)
+		snprintf(ret, PROMISE_REASON_MAX, "the CPUs here differ in size (cpu_capacity)");
+	else if (cpus_count(&missing) > 0 && p->placement != PLACEMENT_PINNED)
+		snprintf(ret, PROMISE_REASON_MAX,
+			"CPUs %.100s are offline or out of taktd's cpuset",
+			cpus_format(text, &missing));
+}
+
 static bool judge(struct agent *a, struct admit_set *set, struct promise *p)
 {
 	struct admit_task t = task_of(p);
 	struct admit_machine m = machine(a);
 	struct admit_verdict v = admit_evaluate(set, &t);
+	char unproven[PROMISE_REASON_MAX];
 
 	if (p->placement == PLACEMENT_PINNED)
 		m.n_cpus = 1;
 	admit_explain(&v, &t, &m, p->reason, sizeof(p->reason));
+	why_unproven(a, p, unproven);
+	if (v.yes && unproven[0])
+		snprintf(p->reason, sizeof(p->reason),
+			"within the kernel's sum; no bound is proven, as %.200s", unproven);
 	p->test = admit_test_name(v.test);
 	return v.yes;
 }
@@ -204,48 +227,48 @@ static bool period_is_taken(struct promise *p)
 	return false;
 }
 
-/* Tests are for equal CPUs, and for those that were there when taktd started. */
 static bool can_prove(struct agent *a, struct promise *p)
 {
-	char text[CPUS_TEXT_MAX];
-	struct cpus missing;
+	char unproven[PROMISE_REASON_MAX];
 
 	room_see_cpus(a);
-	missing = cpus_without(&a->probe.root_domain, &a->usable);
-	if (p->request.guarantee != GUARANTEE_HARD)
+	why_unproven(a, p, unproven);
+	if (p->request.guarantee != GUARANTEE_HARD || !unproven[0])
 		return true;
-	if (a->speed.unequal)
-		snprintf(p->reason, sizeof(p->reason),
-			"the CPUs here differ in size (cpu_capacity), so nothing hard can be "
-			"proven: ask for guarantee soft");
-	else if (cpus_count(&missing) > 0 && p->placement != PLACEMENT_PINNED)
-		snprintf(p->reason, sizeof(p->reason),
-			"CPUs %.100s are offline or out of taktd's cpuset, so nothing hard can be "
-			"proven: bring them back or start taktd anew, or ask for guarantee soft",
-			cpus_format(text, &missing));
-	else
-		return true;
+	snprintf(p->reason, sizeof(p->reason), "%.150s, so nothing hard can be proven: %s",
+		unproven,
+		a->speed.unequal
+			? "ask for guarantee soft"
+			: "bring them back or start taktd anew, or ask for guarantee soft");
 	return false;
 }
 
 /* First fit, one CPU a server. */
 static bool take_pinned(struct agent *a, struct promise *p)
 {
-	unsigned at = 0;
+	char no[PROMISE_REASON_MAX] = "no other CPU is online, in taktd's cpuset and in spec.cpus";
+	unsigned at = 0, found;
 
 	if (!has_named_cpus(a, p))
 		return false;
-
 	CPUS_FOREACH(cpu, &a->probe.root_domain)
 	{
-		if (may_take(a, p, cpu) && judge(a, a->per_cpu[at], p) &&
-			take_one(a->per_cpu[at], p, cpu, NULL) < 0)
-			break;
+		if (may_take(a, p, cpu) && !judge(a, a->per_cpu[at], p))
+			snprintf(no, sizeof(no), "%s", p->reason);
+		else if (may_take(a, p, cpu) && take_one(a->per_cpu[at], p, cpu, NULL) < 0)
+			snprintf(no, sizeof(no), "taktd is out of memory");
 		at++;
 	}
-	if (p->n_admitted == p->request.cores)
+	found = p->n_admitted;
+	if (found == p->request.cores)
 		return true;
 	room_give_back(a, p);
+	if (found == 0)
+		snprintf(p->reason, sizeof(p->reason), "%s", no);
+	else
+		snprintf(p->reason, sizeof(p->reason),
+			"%u servers need a CPU each, and %u %s room: %.180s", p->request.cores,
+			found, found == 1 ? "has" : "have", no);
 	return false;
 }
 
@@ -263,8 +286,10 @@ bool room_take(struct agent *a, struct promise *p)
 	}
 	if (!period_is_taken(p) || !can_prove(a, p))
 		return false;
-	if (p->placement == PLACEMENT_PINNED)
+	if (p->placement == PLACEMENT_PINNED) {
+		ceiling_scan(a);
 		return take_pinned(a, p);
+	}
 	return judge(a, a->shared, p) && take_one(a->shared, p, -1, NULL) == 0;
 }
 
@@ -284,14 +309,48 @@ static struct admit_set *set_of(const struct agent *a, const struct promise *p, 
 	return a->per_cpu[at];
 }
 
-int room_retake(struct agent *a, struct promise *p, struct err *err)
+struct cpus room_cpus(const struct promise *p)
+{
+	struct cpus cpus = CPUS_NONE;
+
+	for (unsigned i = 0; p->placement == PLACEMENT_PINNED && i < p->n_admitted; i++)
+		cpus_add(&cpus, p->cpus[i]);
+	return cpus;
+}
+
+static int retake_pinned(
+	struct agent *a, struct promise *p, const struct cpus *cpus, struct err *err)
+{
+	char reason[PROMISE_REASON_MAX];
+	unsigned at = 0;
+	int r = 0;
+
+	if (cpus_count(cpus) != p->request.cores || !cpus_subset(cpus, &a->probe.root_domain)) {
+		memcpy(reason, p->reason, sizeof(reason));
+		if (!take_pinned(a, p))
+			r = err_set(err, -ENOSPC, "%s", p->reason);
+		memcpy(p->reason, reason, sizeof(reason));
+		return r;
+	}
+	CPUS_FOREACH(cpu, &a->probe.root_domain)
+	{
+		if (r == 0 && cpus_contains(cpus, cpu))
+			r = take_one(a->per_cpu[at], p, cpu, err);
+		at++;
+	}
+	if (r < 0)
+		room_give_back(a, p);
+	return r;
+}
+
+int room_retake(struct agent *a, struct promise *p, const struct cpus *cpus, struct err *err)
 {
 	const char *no = placement_refusal(a, p);
 
 	if (*no)
 		return err_set(err, -ENOTSUP, "%s", no);
 	if (p->placement == PLACEMENT_PINNED)
-		return take_pinned(a, p) ? 0 : err_set(err, -ENOSPC, "%s", p->reason);
+		return retake_pinned(a, p, cpus, err);
 	return take_one(a->shared, p, -1, err);
 }
 
@@ -305,7 +364,10 @@ void room_give_back(struct agent *a, struct promise *p)
 
 bool room_bound(const struct agent *a, const struct promise *p, nsec_t *ret_ns)
 {
-	if (p->placement == PLACEMENT_GROUP || p->n_admitted == 0)
+	char unproven[PROMISE_REASON_MAX];
+
+	why_unproven(a, p, unproven);
+	if (p->placement == PLACEMENT_GROUP || p->n_admitted == 0 || unproven[0])
 		return false;
 	return admit_bound(set_of(a, p, 0), p->admit_ids[0], ret_ns);
 }

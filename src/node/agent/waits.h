@@ -21,4 +21,4 @@ struct waits {
 };
 
 void waits_add(struct waits *w, pid_t tid, nsec_t for_ns);
-bool waits_has(const struct waits *w, pid_t tid);
+nsec_t waits_left_ns(const struct waits *w, pid_t tid); /* 0: it need not wait */

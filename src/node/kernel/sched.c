@@ -43,6 +43,7 @@ int sched_get(pid_t tid, struct sched_now *ret)
 		.policy = attr.policy,
 		.rt_priority = attr.priority,
 		.reset_on_fork = attr.flags & FLAG_RESET_ON_FORK,
+		.reclaim = attr.flags & FLAG_RECLAIM,
 	};
 	if (attr.policy == SCHED_DEADLINE)
 		ret->dl = (struct dl_params){ attr.runtime, attr.deadline, attr.period };
@@ -105,14 +106,16 @@ bool sched_budget(pid_t tid, int64_t *ret_left_ns, uint64_t *ret_deadline_ns)
 {
 	char path[64], line[128];
 	cleanup_file FILE *f = NULL;
-	unsigned found = 0;
+	bool has_left = false, has_deadline = false;
 
 	snprintf(path, sizeof(path), "/proc/%d/sched", tid ? tid : gettid());
 	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		found += sscanf(line, "dl.runtime : %" SCNd64, ret_left_ns) == 1 ||
-			 sscanf(line, "dl.deadline : %" SCNu64, ret_deadline_ns) == 1;
-	return found == 2;
+	/* The thread's name comes first, and may look like any line: the last one counts. */
+	while (f && fgets(line, sizeof(line), f)) {
+		has_left |= sscanf(line, "dl.runtime : %" SCNd64, ret_left_ns) == 1;
+		has_deadline |= sscanf(line, "dl.deadline : %" SCNu64, ret_deadline_ns) == 1;
+	}
+	return has_left && has_deadline;
 }
 
 bool sched_is_runnable(pid_t tid)
@@ -120,12 +123,16 @@ bool sched_is_runnable(pid_t tid)
 	char path[64], text[512];
 	cleanup_file FILE *f = NULL;
 	const char *name_end;
+	size_t n;
 
 	if (tid == 0 || tid == gettid())
 		return true;
 	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
 	f = fopen(path, "re");
-	name_end = f && fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+	/* All of it: a name may have a newline. */
+	n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+	text[n] = '\0';
+	name_end = strrchr(text, ')');
 	return !name_end || strncmp(name_end, ") R", 3) == 0;
 }
 

@@ -21,6 +21,7 @@ struct sched_now {
 	int policy; /* SCHED_OTHER, SCHED_FIFO, ..., SCHED_DEADLINE */
 	unsigned rt_priority; /* SCHED_FIFO and SCHED_RR */
 	bool reset_on_fork;
+	bool reclaim; /* SCHED_DEADLINE: GRUB */
 	struct dl_params dl; /* SCHED_DEADLINE */
 };
 

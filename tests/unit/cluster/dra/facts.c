@@ -102,8 +102,8 @@ TEST(an_answer_of_another_version_is_refused)
 		"{'cpus':2,'ceilingPpmPerCpu':900000,'granularityNs':0,'ownPpm':0}",
 		"{'cpus':2,'ceilingPpmPerCpu':900000,'granularityNs':'0','ownPpm':0,'foreignPpm':0}",
 		"{'cpus':2,'ceilingPpmPerCpu':1000000,'granularityNs':0,'placements':['pinned']}",
-		("{'cpus':1,'ceilingPpmPerCpu':1000000,'granularityNs':0,'placements':['pinned'],"
-		 "'topology':[{'cpu':-1,'ownPpm':0,'usable':true}]}") };
+		("{'cpus':1,'ceilingPpmPerCpu':900000,'granularityNs':0,'placements':['pinned'],"
+		 "'topology':[{'cpu':-1,'ownPpm':0,'foreignPpm':0,'usable':true}]}") };
 	cleanup_json json_t *list = json(LIST), *nothing = json_object();
 	cleanup_json json_t *good = json(NODE(0, 0, ""));
 	struct facts f = { .cpus = 7 };
@@ -207,10 +207,11 @@ TEST(a_ceiling_that_is_no_more_troubles_everybody)
 	CHECK_TEXT(facts_trouble(&f, 0)->why, "it is 10");
 }
 
-#define CPU_ROW(cpu, own, usable, more) \
-	"{'cpu':" #cpu ",'ownPpm':" #own ",'usable':" #usable ",'core':1,'socket':0" more "}"
+#define CPU_ROW(cpu, own, usable, more)                       \
+	"{'cpu':" #cpu ",'ownPpm':" #own ",'usable':" #usable \
+	",'foreignPpm':0,'core':1,'socket':0" more "}"
 #define PINNED(checks, topology)                                                          \
-	"{'cpus':2,'ceilingPpmPerCpu':1000000,'granularityNs':0,'placements':['pinned']," \
+	"{'cpus':2,'ceilingPpmPerCpu':900000,'granularityNs':0,'placements':['pinned']," \
 	"'checks':[" checks "],'topology':[" topology "]}"
 #define PINNED_LIST                                                                 \
 	"{'reservations':[{'bandwidthPpm':400000,'cores':2,'labels':{'claim':'a'}," \
@@ -225,12 +226,23 @@ TEST(where_servers_are_pinned_each_cpu_has_what_is_left_of_it)
 
 	CHECK(f.pinned && f.hard_by_sum);
 	CHECK_EQ(facts_n_devices(&f), 2);
-	CHECK_EQ(f.per_cpu[0].capacity_ppm, 1000000 - 50000 - 64);
-	CHECK_EQ(f.per_cpu[1].capacity_ppm, 1000000 - 100001 - 64);
+	CHECK_EQ(f.per_cpu[0].capacity_ppm, 900000 - 50000 - 64);
+	CHECK_EQ(f.per_cpu[1].capacity_ppm, 900000 - 100001 - 64);
 	CHECK_EQ(f.per_cpu[0].numa_node, 1);
 	CHECK_EQ(f.per_cpu[1].numa_node, -1);
 	facts_device_name(&f, 1, name);
 	CHECK_TEXT(name, "cpu1");
+}
+
+TEST(a_deadline_thread_of_another_program_takes_of_the_cpus_where_it_may_be)
+{
+	cleanup_facts struct facts f = read_facts("{'reservations':[]}",
+		PINNED("", "{'cpu':0,'ownPpm':0,'foreignPpm':200000,'usable':true},"
+			   "{'cpu':1,'ownPpm':0,'foreignPpm':0,'usable':true}"),
+		0);
+
+	CHECK_EQ(f.per_cpu[0].capacity_ppm, 900000 - 200000 - 64);
+	CHECK_EQ(f.per_cpu[1].capacity_ppm, 900000 - 64);
 }
 
 TEST(a_cpu_that_is_gone_troubles_its_own_device_only)
