@@ -164,12 +164,6 @@ static void on_timer(uv_timer_t *timer)
 		see_pods(p);
 }
 
-void checks_start(struct plugin *p)
-{
-	uv_timer_init(&p->loop, &p->checks.timer);
-	checks_changed(p);
-}
-
 void checks_changed(struct plugin *p)
 {
 	struct checks *c = &p->checks;

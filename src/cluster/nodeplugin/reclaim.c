@@ -321,12 +321,6 @@ static void on_reconcile(uv_timer_t *timer)
 		uv_timer_start(&p->reconcile_timer, on_reconcile, AGAIN_BLIND_MS, 0);
 }
 
-void reclaim_begin(struct plugin *p)
-{
-	uv_timer_init(&p->loop, &p->reconcile_timer);
-	reclaim_soon(p);
-}
-
 void reclaim_soon(struct plugin *p)
 {
 	if (p->reconciling)
