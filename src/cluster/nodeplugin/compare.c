@@ -10,8 +10,7 @@
 #include "base/cleanup.h"
 #include "cluster/nodeplugin/door.h"
 
-/* Runtimes lose containers that begin while they tell what is there (containerd issue 13698). */
-#define COMPARE_LATER_MS 3000
+#define LATER_MS 3000
 #define ASK_AGAIN_MS 60000
 
 static void compare(struct runtime *r);
@@ -31,18 +30,23 @@ void compare_in(struct runtime *r, uint64_t ms)
 		uv_timer_start(&r->compare, on_compare, ms, 0);
 }
 
+void compare_later(struct runtime *r)
+{
+	if (!r->later_ms)
+		r->later_ms = uv_now(&r->plugin->loop) + LATER_MS;
+}
+
 static void compared(struct runtime *r)
 {
-	bool again = r->compare_again, later = r->compare_later;
+	uint64_t now = uv_now(&r->plugin->loop);
+	bool again = r->compare_again;
 
 	json_decref(TAKE(r->binds));
 	r->comparing = r->compare_again = false;
-	if (again) {
+	if (again)
 		compare_in(r, COMPARE_SOON_MS);
-	} else if (later) {
-		r->compare_later = false;
-		compare_in(r, COMPARE_LATER_MS);
-	}
+	else if (r->later_ms)
+		compare_in(r, r->later_ms > now ? r->later_ms - now : 0);
 }
 
 static void bind_next(struct runtime *r);
@@ -126,7 +130,7 @@ static void on_listed(void *data, int code, const json_t *reply, const char *err
 			check_missed(r, nameless);
 	}
 	if (code < 0)
-		r->compare_later = true;
+		compare_later(r);
 	bind_next(r);
 }
 
@@ -135,6 +139,8 @@ static void compare(struct runtime *r)
 	struct plugin *p = r->plugin;
 
 	r->comparing = true;
+	if (r->later_ms <= uv_now(&p->loop))
+		r->later_ms = 0;
 	if (door_call(p->door, "rt.takt.List", json_object(), on_listed, r) < 0)
 		compared(r);
 }

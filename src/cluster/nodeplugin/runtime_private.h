@@ -68,7 +68,8 @@ struct runtime {
 
 	/* compare.c */
 	uv_timer_t compare;
-	bool comparing, compare_again, compare_later;
+	bool comparing, compare_again;
+	uint64_t later_ms; /* a comparison comes then, uv_now(), whatever comes before; 0: none */
 	json_t *binds; /* parameters of the calls that are still to be made */
 	uint64_t asked_ms; /* when the runtime was last made to tell all again; 0: never */
 
@@ -102,6 +103,8 @@ struct seen **containers_find(struct runtime *r, const char *id);
 /* compare.c: what taktd is to be told, that soon at the latest. */
 #define COMPARE_SOON_MS 20
 void compare_in(struct runtime *r, uint64_t ms);
+/* Besides those that come before it, one some seconds after the one that is under way or is next. */
+void compare_later(struct runtime *r);
 
 /* entitled.c */
 
