@@ -306,4 +306,5 @@ void containers_fini(struct runtime *r)
 	unsee_all(r);
 	forget_pods(r);
 	json_decref(r->binds);
+	json_decref(r->bind);
 }

@@ -24,7 +24,10 @@ struct seen {
 	bool running;
 	struct seen_name {
 		char name[RESV_NAME_MAX + 1];
-		bool told; /* to taktd: a pid is said once, later it may be another process's */
+		/* To taktd: once where that answers, since later the pid may be another process's. */
+		bool told;
+		unsigned binds;
+		uint64_t due_ms; /* after a Bind that failed: not before, uv_now() */
 	} * names;
 	size_t n_names;
 };
@@ -71,6 +74,7 @@ struct runtime {
 	bool comparing, compare_again;
 	uint64_t later_ms; /* a comparison comes then, uv_now(), whatever comes before; 0: none */
 	json_t *binds; /* parameters of the calls that are still to be made */
+	json_t *bind; /* of the one that is under way */
 	uint64_t asked_ms; /* when the runtime was last made to tell all again; 0: never */
 
 	/* entitled.c */

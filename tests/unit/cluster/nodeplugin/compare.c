@@ -114,7 +114,7 @@ static struct seen container = {
 static void begin(void)
 {
 	runtime = (struct runtime){ .plugin = &plugin };
-	name.told = false;
+	name = (struct seen_name){ .name = NAME };
 	now_ms = 1000;
 	timer_cb = NULL;
 	calls.lists = calls.binds = 0;
@@ -187,6 +187,70 @@ TEST(a_container_that_taktd_does_not_know_is_told_once)
 	next();
 	answer_list();
 	CHECK_EQ(calls.binds, 1);
+	CHECK(!timer_cb);
+	end();
+}
+
+static void fail_bind(int code)
+{
+	next();
+	answer_list();
+	answer(code, NULL);
+}
+
+TEST(a_bind_that_got_lost_is_made_again_and_not_in_a_hurry)
+{
+	begin();
+	runtime.seen = &container;
+	compare_in(&runtime, 0);
+	fail_bind(-ECONNRESET);
+	CHECK_EQ(calls.binds, 1);
+	/* Another container starts: that comparison leaves this one alone. */
+	compare_in(&runtime, COMPARE_SOON_MS);
+	next();
+	answer_list();
+	CHECK_EQ(calls.binds, 1);
+	CHECK(!calls.done);
+	next();
+	CHECK_EQ(now_ms, 4000);
+	answer_list();
+	CHECK_EQ(calls.binds, 2);
+	answer(0, NULL);
+	CHECK(!timer_cb);
+	end();
+}
+
+TEST(a_bind_that_is_refused_for_good_is_made_once)
+{
+	begin();
+	runtime.seen = &container;
+	compare_in(&runtime, 0);
+	fail_bind(-EOPNOTSUPP);
+	CHECK(!timer_cb);
+	end();
+}
+
+TEST(a_bind_that_always_fails_is_given_up)
+{
+	begin();
+	runtime.seen = &container;
+	compare_in(&runtime, 0);
+	for (unsigned i = 0; i < 10; i++)
+		fail_bind(-EBUSY);
+	CHECK_EQ(calls.binds, 10);
+	CHECK(!timer_cb);
+	end();
+}
+
+TEST(a_container_that_has_ended_meanwhile_is_not_told_again)
+{
+	begin();
+	runtime.seen = &container;
+	compare_in(&runtime, 0);
+	next();
+	answer_list();
+	runtime.seen = NULL;
+	answer(-ECONNRESET, NULL);
 	CHECK(!timer_cb);
 	end();
 }
