@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One table of reservations, for everybody who reads them: the parser in C (`takt admit`) and the
-admission policies in CEL must say the same of each."""
+admission policies in CEL must say the same of each, but of those that no claim can be."""
 
 import random
 from fractions import Fraction
@@ -37,8 +37,6 @@ TAKEN = {
     "soft": with_(guarantee="soft"),
     "placement auto": with_(placement="auto"),
     "placement shared": with_(placement="shared"),
-    "placement exclusive": with_(placement="exclusive"),
-    "placement group": with_(placement="group"),
     "placement pinned": with_(placement="pinned"),
     "reclaim": with_(reclaim=True),
     "no reclaim": with_(reclaim=False),
@@ -168,6 +166,12 @@ REFUSED = {
     "a field that there is not": (with_(budget="4ms"), "budget"),
     "a field in capitals": (with_(Runtime="4ms"), "Runtime"),
     "a Kubernetes word": (with_(priority=3), "priority"),
+}
+
+# What is a reservation and no claim: the placements that have no devices, see takt-dra(8).
+NO_CLAIM = {
+    "placement exclusive": with_(placement="exclusive"),
+    "placement group": with_(placement="group"),
 }
 
 

@@ -11,7 +11,7 @@ from agent import program
 from apiserver import ApiServer
 from chart import NAMESPACE, policies
 from cluster import Kubectl
-from documents import GOOD, REFUSED, TAKEN, bandwidth, random_specs, sound
+from documents import GOOD, NO_CLAIM, REFUSED, TAKEN, bandwidth, random_specs, sound
 from harness import Case, test
 
 DRIVER = "rt.takt.dev"
@@ -155,6 +155,19 @@ class Policies(Case):
             with self.subTest(what):
                 self.assertFalse(parser_takes(spec))
                 self.assertIn(field, refused.get(f"c{i}", "nothing").partition("denied request")[2])
+
+    @test
+    def placements_without_devices_are_refused_wherever_a_cluster_reads_them(self):
+        for what, spec in NO_CLAIM.items():
+            with self.subTest(what):
+                self.assertTrue(parser_takes(spec))
+                for one in (
+                    simple("a", spec),
+                    template("a", [request()], [config(spec)]),
+                    device_class("a", spec),
+                ):
+                    sentence = "has no devices in a cluster; write auto, shared or pinned"
+                    self.refused_with(sentence, one)
 
     @test
     def templates_are_refused_as_claims_are_and_need_no_bandwidth(self):

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether the promise that was made for a claim is over: the reservation as taktd tells of it, held
- * against the claim as the API server has it. Pure; used by takt-dra when a node is full, and when
- * it looks for what was left over.
+ * against the claim as the API server has it. Pure; used by takt-dra when a node is full, when it
+ * looks for what was left over, and wherever it has to know whose a reservation is.
  */
 #pragma once
 

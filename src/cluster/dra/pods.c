@@ -7,6 +7,7 @@
  */
 #include "cluster/dra/pods.h"
 
+#include <linux/sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,7 +123,13 @@ static struct pods_container *container_of_place(struct pods *p, const struct pl
 	return c;
 }
 
-void pods_see(struct pods *p, int pid, const char *cgroup, const char *status, bool deadline)
+/* The flag comes with the policy where the thread's children are to lose it: kernel/sched/syscalls.c */
+static bool is_deadline(int policy)
+{
+	return (policy & ~SCHED_RESET_ON_FORK) == SCHED_DEADLINE;
+}
+
+void pods_see(struct pods *p, int pid, const char *cgroup, const char *status, int policy)
 {
 	struct pods_container *c;
 	struct place place = { 0 };
@@ -139,7 +146,7 @@ void pods_see(struct pods *p, int pid, const char *cgroup, const char *status, b
 	c = container_of_place(p, &place);
 	if (!c)
 		return;
-	c->wide |= deadline || cpus_subset(&p->all, &allowed);
+	c->wide |= is_deadline(policy) || cpus_subset(&p->all, &allowed);
 	if (c->pid)
 		return;
 	c->pid = pid;

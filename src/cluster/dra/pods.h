@@ -40,5 +40,8 @@ struct pods {
 /* Whether the text of /proc/PID/cgroup is that of a pod's process. */
 bool pods_has(const char *cgroup);
 
-/* Adds such a process; status: the text of /proc/PID/status. Texts of other forms add nothing. */
-void pods_see(struct pods *p, int pid, const char *cgroup, const char *status, bool deadline);
+/*
+ * Adds such a process; status: the text of /proc/PID/status, policy: as sched_getscheduler(2) says,
+ * negative where it has gone. Texts of other forms add nothing.
+ */
+void pods_see(struct pods *p, int pid, const char *cgroup, const char *status, int policy);

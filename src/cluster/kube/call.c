@@ -384,6 +384,7 @@ void kube_call_drop(struct kube_call *call)
 		if (call->next)
 			call->next->previous = call->previous;
 		call->cancelled = true;
+		kube_client_kick(c);
 	}
 	if (!call->busy)
 		call_free(call);

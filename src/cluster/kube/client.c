@@ -6,6 +6,9 @@
 
 #include "cluster/kube/client_private.h"
 
+#define CALLS_AT_ONCE 16
+#define IDLE_CONNECTIONS 4
+
 #define JSON_TYPE "application/json"
 #define APPLY_TYPE "application/apply-patch+yaml"
 
@@ -36,13 +39,39 @@ static void on_kick_closed(uv_handle_t *handle)
 	part_closed(container_of((uv_timer_t *)handle, struct kube_client, kick));
 }
 
-static struct kube_call *first_waiting(const struct kube_client *c)
+/*
+ * The queue is ours: libcurl's (CURLMOPT_MAX_HOST_CONNECTIONS) begins with the newest, and counts the
+ * wait into the time-out, which it then tells as one of resolving the name. Streams live for minutes
+ * and take no call's place.
+ */
+static bool has_room(const struct kube_client *c)
 {
-	struct kube_call *call = c->calls;
+	unsigned busy = 0;
+
+	for (const struct kube_call *call = c->calls; call; call = call->next)
+		busy += call->easy && !call->more;
+	return busy < CALLS_AT_ONCE;
+}
+
+static bool is_waiting(const struct kube_client *c)
+{
+	const struct kube_call *call = c->calls;
 
 	while (call && call->easy)
 		call = call->next;
 	return call;
+}
+
+/* The oldest, of those that may begin; newer ones are further in front. */
+static struct kube_call *next_waiting(const struct kube_client *c)
+{
+	struct kube_call *next = NULL;
+	bool room = has_room(c);
+
+	for (struct kube_call *call = c->calls; call; call = call->next)
+		if (!call->easy && (room || call->more))
+			next = call;
+	return next;
 }
 
 static struct kube_call *first_failing(const struct kube_client *c)
@@ -66,12 +95,11 @@ static void fail_waiting(struct kube_client *c, int code, const struct err *why)
 		kube_call_end(call, &answer);
 }
 
-static void on_kick(uv_timer_t *timer)
+static void start_waiting(struct kube_client *c)
 {
-	struct kube_client *c = container_of(timer, struct kube_client, kick);
 	struct kube_call *call;
 
-	while (!c->closing && (call = first_waiting(c))) {
+	while (!c->closing && (call = next_waiting(c))) {
 		struct kube_answer answer = { .err = ERR_NULL };
 		int r = kube_auth_ask(&c->auth, &answer.err);
 
@@ -87,7 +115,16 @@ static void on_kick(uv_timer_t *timer)
 	}
 }
 
-static void kick(struct kube_client *c)
+/* While calls wait, the connection of one that has ended is the next one's. */
+static void on_kick(uv_timer_t *timer)
+{
+	struct kube_client *c = container_of(timer, struct kube_client, kick);
+
+	start_waiting(c);
+	kube_multi_keep(&c->multi, IDLE_CONNECTIONS + (is_waiting(c) ? CALLS_AT_ONCE : 0));
+}
+
+void kube_client_kick(struct kube_client *c)
 {
 	uv_timer_start(&c->kick, on_kick, 0, 0);
 }
@@ -99,7 +136,7 @@ static void on_auth_ready(void *data, int code, const struct err *why)
 	if (code < 0)
 		fail_waiting(c, code, why);
 	else
-		kick(c);
+		kube_client_kick(c);
 }
 
 static struct kube_call *first_to_deliver(const struct kube_client *c)
@@ -120,7 +157,7 @@ static void finish(struct kube_client *c, struct kube_call *call, CURLcode rc)
 		kube_auth_refused(&c->auth, call->generation)) {
 		call->retried = true;
 		kube_call_stop(call);
-		kick(c);
+		kube_client_kick(c);
 		return;
 	}
 	kube_call_judge(call, rc, &answer);
@@ -241,7 +278,7 @@ static void call_add(struct kube_client *c, struct kube_call *call)
 	if (c->calls)
 		c->calls->previous = call;
 	c->calls = call;
-	kick(c);
+	kube_client_kick(c);
 }
 
 int kube_call_make(struct kube_client *c, const struct kube_order *order, struct kube_call **ret,

@@ -26,7 +26,7 @@ struct kube_client_options {
 	const char *user_agent; /* "takt-dra/0.1.0"; copied */
 	uint64_t (*random)(void *data); /* for the waits of watches; any good numbers */
 	void *data;
-	unsigned timeout_ms; /* of a call, as a whole; 0: KUBE_TIMEOUT_MS */
+	unsigned timeout_ms; /* of a call, from its begin to its end; 0: KUBE_TIMEOUT_MS */
 	size_t answer_max_bytes; /* 0: KUBE_ANSWER_MAX_BYTES */
 };
 
@@ -63,7 +63,8 @@ typedef void kube_done(void *data, const struct kube_answer *answer);
 
 /*
  * Each makes one call; *ret (may be NULL) is valid until its callback begins. 0: the callback
- * will come, also for errors. Negative: it will not (-EINVAL: the path; -ENOMEM).
+ * will come, also for errors. Negative: it will not (-EINVAL: the path; -ENOMEM). 16 are under way
+ * at a time, watches besides; others wait for them, in their order and outside of the time-out.
  */
 int kube_get(struct kube_client *c, const struct kube_ref *ref, kube_done *done, void *data,
 	struct kube_call **ret, struct err *err);

@@ -31,7 +31,7 @@ struct kube_client {
 struct kube_call {
 	struct kube_client *client;
 	struct kube_call *previous, *next;
-	CURL *easy; /* NULL: it waits for a credential */
+	CURL *easy; /* NULL: it waits for its turn or for a credential */
 	struct curl_slist *headers;
 	const char *method, *content_type; /* static texts */
 	char *path, *body;
@@ -77,5 +77,8 @@ void kube_call_judge(const struct kube_call *call, CURLcode rc, struct kube_answ
 bool kube_call_was_refused(const struct kube_call *call);
 /* `done` with this answer; the call is gone afterwards. */
 void kube_call_end(struct kube_call *call, const struct kube_answer *answer);
+
+/* A call waits, or there is room for one. */
+void kube_client_kick(struct kube_client *c);
 
 uint64_t kube_client_random(struct kube_client *c);

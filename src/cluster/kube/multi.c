@@ -5,8 +5,6 @@
 
 #include "base/cleanup.h"
 
-#define IDLE_CONNECTIONS 4
-
 struct kube_multi_socket {
 	struct kube_multi *multi;
 	struct kube_multi_socket *previous, *next;
@@ -139,10 +137,14 @@ int kube_multi_init(
 	curl_multi_setopt(m->curl, CURLMOPT_SOCKETDATA, m);
 	curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
 	curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m);
-	curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS);
 	uv_timer_init(loop, &m->timer);
 	m->open_handles = 1;
 	return 0;
+}
+
+void kube_multi_keep(struct kube_multi *m, unsigned connections)
+{
+	curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, (long)connections);
 }
 
 void kube_multi_close(struct kube_multi *m, void (*closed)(struct kube_multi *))

@@ -28,5 +28,8 @@ struct kube_multi {
 int kube_multi_init(struct kube_multi *m, uv_loop_t *loop, void (*turned)(struct kube_multi *),
 	struct err *err);
 
+/* An idle connection is kept where there are no more than that many, those in use among them. */
+void kube_multi_keep(struct kube_multi *m, unsigned connections);
+
 /* All transfers were removed before. `closed` is called from the loop when *m may be freed. */
 void kube_multi_close(struct kube_multi *m, void (*closed)(struct kube_multi *));

@@ -13,6 +13,16 @@ uint64_t kube_backoff_ms(unsigned failures, uint64_t random)
 	return whole - random % (whole / 2 + 1);
 }
 
+uint64_t kube_wait_ms(unsigned failures, unsigned retry_after_s, uint64_t random)
+{
+	uint64_t wait_ms = kube_backoff_ms(failures, random), asked_ms = retry_after_s;
+
+	if (asked_ms > KUBE_RETRY_AFTER_MAX_S)
+		asked_ms = KUBE_RETRY_AFTER_MAX_S;
+	asked_ms *= 1000;
+	return wait_ms < asked_ms ? asked_ms + wait_ms / 2 : wait_ms;
+}
+
 static bool needs_list(const struct kube_end *end)
 {
 	return end->listing || end->code == -ESTALE || end->code == -EINVAL ||
@@ -22,18 +32,13 @@ static bool needs_list(const struct kube_end *end)
 struct kube_next kube_retry(const struct kube_end *end, unsigned *failures, uint64_t random)
 {
 	struct kube_next next = { .list = needs_list(end) };
-	uint64_t asked_s = end->retry_after_s;
 	bool lived = !end->listing && end->lived_ms >= KUBE_LIVED_MS;
 
-	if (asked_s > KUBE_RETRY_AFTER_MAX_S)
-		asked_s = KUBE_RETRY_AFTER_MAX_S;
 	if (end->brought || lived)
 		*failures = 0;
 	if (lived && end->code == 0)
 		return next;
-	next.delay_ms = kube_backoff_ms(*failures, random);
-	if (next.delay_ms < asked_s * 1000)
-		next.delay_ms = asked_s * 1000 + next.delay_ms / 2;
+	next.delay_ms = kube_wait_ms(*failures, end->retry_after_s, random);
 	if (*failures < UINT_MAX)
 		++*failures;
 	return next;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a watch goes on after something ended: list or watch, and when. Pure, with the caller's
- * random numbers; used by watch.c.
+ * When something that failed is tried again, and how a watch goes on: list or watch. Pure, with the
+ * caller's random numbers; used by watch.c and by who makes calls.
  */
 #pragma once
 
@@ -18,6 +18,9 @@
  * certain and the other half by chance, so that many clients do not come back together.
  */
 uint64_t kube_backoff_ms(unsigned failures, uint64_t random);
+
+/* The same, and not before the time that the server asked for, if that is up to a minute. */
+uint64_t kube_wait_ms(unsigned failures, unsigned retry_after_s, uint64_t random);
 
 /* How a list or a stream ended. */
 struct kube_end {

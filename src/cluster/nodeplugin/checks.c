@@ -26,7 +26,6 @@
 #define STEP_MS 2
 #define PROCESSES_MAX 65536
 #define TEXT_BYTES 8192
-#define POLICY_DEADLINE 6 /* sched(7); glibc before 2.41 has no name for it */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -92,7 +91,7 @@ static void see_process(struct checks *c, int pid)
 
 	if (read_text(pid, "cgroup", cgroup) && pods_has(cgroup) &&
 		read_text(pid, "status", status))
-		pods_see(&c->pods, pid, cgroup, status, sched_getscheduler(pid) == POLICY_DEADLINE);
+		pods_see(&c->pods, pid, cgroup, status, sched_getscheduler(pid));
 }
 
 static void on_step(uv_timer_t *timer)
@@ -163,12 +162,6 @@ static void on_timer(uv_timer_t *timer)
 	if ((!c->node_times && since_ms(c->node_ns) < NODE_AGAIN_MS) ||
 		kube_get(p->kube, &ref, on_node, p, &c->reading, NULL) < 0)
 		see_pods(p);
-}
-
-void checks_start(struct plugin *p)
-{
-	uv_timer_init(&p->loop, &p->checks.timer);
-	checks_changed(p);
 }
 
 void checks_changed(struct plugin *p)

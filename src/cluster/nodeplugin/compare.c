@@ -5,14 +5,15 @@
  */
 #include "cluster/nodeplugin/runtime_private.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "cluster/nodeplugin/door.h"
 
-/* Runtimes lose containers that begin while they tell what is there (containerd issue 13698). */
-#define COMPARE_LATER_MS 3000
+#define LATER_MS 3000
 #define ASK_AGAIN_MS 60000
+#define BINDS_MAX 10 /* that taktd is told of one container and reservation */
 
 static void compare(struct runtime *r);
 
@@ -31,18 +32,57 @@ void compare_in(struct runtime *r, uint64_t ms)
 		uv_timer_start(&r->compare, on_compare, ms, 0);
 }
 
+void compare_later(struct runtime *r)
+{
+	if (!r->later_ms)
+		r->later_ms = uv_now(&r->plugin->loop) + LATER_MS;
+}
+
 static void compared(struct runtime *r)
 {
-	bool again = r->compare_again, later = r->compare_later;
+	uint64_t now = uv_now(&r->plugin->loop);
+	bool again = r->compare_again;
 
 	json_decref(TAKE(r->binds));
+	json_decref(TAKE(r->bind));
 	r->comparing = r->compare_again = false;
-	if (again) {
+	if (again)
 		compare_in(r, COMPARE_SOON_MS);
-	} else if (later) {
-		r->compare_later = false;
-		compare_in(r, COMPARE_LATER_MS);
-	}
+	else if (r->later_ms)
+		compare_in(r, r->later_ms > now ? r->later_ms - now : 0);
+}
+
+static const char *bind_text(const struct runtime *r, const char *key)
+{
+	return json_string_value(json_object_get(r->bind, key));
+}
+
+/* What was to be bound; NULL: the container has ended meanwhile. */
+static struct seen_name *find_bound(const struct runtime *r)
+{
+	json_int_t pid = json_integer_value(json_object_get(r->bind, "pid"));
+
+	for (struct seen *s = r->seen; s; s = s->next)
+		for (size_t i = 0; i < s->n_names; i++)
+			if (s->pid == pid && s->title &&
+				strcmp(s->title, bind_text(r, "container")) == 0 &&
+				strcmp(s->names[i].name, bind_text(r, "name")) == 0)
+				return &s->names[i];
+	return NULL;
+}
+
+static void not_bound(struct runtime *r, int code, const char *why)
+{
+	struct seen_name *n = find_bound(r);
+	bool again = n && adopt_bind_again(code) && n->binds < BINDS_MAX;
+
+	plugin_log("NRI: %s is not bound to %s: %s%s", bind_text(r, "container"),
+		bind_text(r, "name"), why, again ? "; taktd is told again" : "");
+	if (!again)
+		return;
+	n->told = false;
+	n->due_ms = uv_now(&r->plugin->loop) + LATER_MS;
+	compare_later(r);
 }
 
 static void bind_next(struct runtime *r);
@@ -52,26 +92,38 @@ static void on_bound(void *data, int code, const json_t *reply, const char *erro
 	struct runtime *r = data;
 
 	if (code < 0)
-		plugin_log("NRI: a container is not bound: %s", error);
+		not_bound(r, code, error);
 	bind_next(r);
 }
 
 static void bind_next(struct runtime *r)
 {
-	size_t n = json_array_size(r->binds);
-	json_t *parameters;
+	size_t n;
+	int code;
 
-	if (n == 0 || r->stopping) {
-		compared(r);
-		return;
+	while ((n = json_array_size(r->binds)) > 0 && !r->stopping) {
+		json_decref(r->bind);
+		r->bind = json_incref(json_array_get(r->binds, n - 1));
+		json_array_remove(r->binds, n - 1);
+		code = door_call(
+			r->plugin->door, "rt.takt.Bind", json_incref(r->bind), on_bound, r);
+		if (code == 0)
+			return;
+		not_bound(r, code, strerror(-code));
 	}
-	parameters = json_incref(json_array_get(r->binds, n - 1));
-	json_array_remove(r->binds, n - 1);
-	if (door_call(r->plugin->door, "rt.takt.Bind", parameters, on_bound, r) < 0)
-		compared(r);
+	compared(r);
 }
 
-/* A container that taktd is to be told of; it counts as told from now on. */
+/* One that has failed has to wait, and is not forgotten. */
+static bool is_due(struct runtime *r, const struct seen_name *n)
+{
+	if (n->due_ms <= uv_now(&r->plugin->loop))
+		return true;
+	compare_later(r);
+	return false;
+}
+
+/* A container that taktd is to be told of; it counts as told from now on, unless that fails. */
 static const struct seen *next_to_tell(struct runtime *r, const json_t *resv)
 {
 	const char *name = json_string_value(json_object_get(resv, "name"));
@@ -80,9 +132,12 @@ static const struct seen *next_to_tell(struct runtime *r, const json_t *resv)
 		struct adopt_seen a = { s->title, s->running };
 
 		for (size_t i = 0; s->title && s->running && i < s->n_names; i++) {
-			if (s->names[i].told || strcmp(s->names[i].name, name) != 0)
+			struct seen_name *n = &s->names[i];
+
+			if (n->told || strcmp(n->name, name) != 0 || !is_due(r, n))
 				continue;
-			s->names[i].told = true;
+			n->told = true;
+			n->binds++;
 			if (adopt_to_bind(resv, &a))
 				return s;
 		}
@@ -126,7 +181,7 @@ static void on_listed(void *data, int code, const json_t *reply, const char *err
 			check_missed(r, nameless);
 	}
 	if (code < 0)
-		r->compare_later = true;
+		compare_later(r);
 	bind_next(r);
 }
 
@@ -135,6 +190,8 @@ static void compare(struct runtime *r)
 	struct plugin *p = r->plugin;
 
 	r->comparing = true;
+	if (r->later_ms <= uv_now(&p->loop))
+		r->later_ms = 0;
 	if (door_call(p->door, "rt.takt.List", json_object(), on_listed, r) < 0)
 		compared(r);
 }

@@ -11,7 +11,6 @@
 
 #include "base/cleanup.h"
 
-#define COMPARE_SOON_MS 20
 #define ANNOTATION "rt.takt.dev/scheduler" /* for takt-hook, client/hook/state.h */
 
 static void seen_free(struct seen *s)
@@ -187,7 +186,8 @@ static void on_synchronized(void *user)
 	forget_pods(r);
 	plugin_log("NRI: connected; %zu containers with a reservation are there", r->n_seen);
 	runtime_synchronized(r);
-	r->compare_later = true;
+	/* Runtimes lose containers that begin while they tell (containerd issue 13698). */
+	compare_later(r);
 	compare_in(r, 0);
 }
 
@@ -306,4 +306,5 @@ void containers_fini(struct runtime *r)
 	unsee_all(r);
 	forget_pods(r);
 	json_decref(r->binds);
+	json_decref(r->bind);
 }

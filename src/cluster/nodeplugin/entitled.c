@@ -7,10 +7,10 @@
 #include "cluster/nodeplugin/runtime_private.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cluster/dra/over.h"
 #include "cluster/kube/retry.h"
 #include "cluster/nodeplugin/door.h"
 
@@ -83,57 +83,30 @@ static void fill_failed(struct runtime *r, const char *why)
 	uv_timer_start(&r->fill, on_fill, wait, 0);
 }
 
-static const char *label_of(const json_t *resv, const char *key)
-{
-	return json_string_value(json_object_get(json_object_get(resv, "labels"), key));
-}
-
-/* The claim's uid stands in the reservation's name behind the claim's, see claim_read(). */
-static bool uid_of(const json_t *resv, char uid[static TIES_UID_MAX])
-{
-	const char *name = json_string_value(json_object_get(resv, "name"));
-	const char *claim = label_of(resv, "claim");
-	size_t n = 0;
-
-	if (!name || !claim)
-		return false;
-	while (name[n] && name[n] == claim[n])
-		n++;
-	if (name[n] != '.')
-		return false;
-	snprintf(uid, TIES_UID_MAX, "%.*s", (int)strcspn(name + n + 1, "."), name + n + 1);
-	return claim_owns(name, uid);
-}
-
 static void on_filled(void *data, const struct kube_answer *answer)
 {
 	struct runtime *r = data;
-	const json_t *resv = json_array_get(r->promises, r->at - 1);
-	char uid[TIES_UID_MAX];
+	struct over_owner o;
 
 	if (answer->code < 0 && answer->code != -ENOENT) {
 		fill_failed(r, answer->err.text);
 		return;
 	}
-	if (answer->code == 0 && uid_of(resv, uid))
-		learn(r, answer->object, uid);
+	if (answer->code == 0 && over_owner_read(json_array_get(r->promises, r->at - 1), &o))
+		learn(r, answer->object, o.uid);
 	fill_next(r);
 }
 
 static void fill_next(struct runtime *r)
 {
 	const struct tie *known;
+	struct over_owner o;
 
 	while (r->at < json_array_size(r->promises)) {
-		const json_t *resv = json_array_get(r->promises, r->at++);
-		const char *name = json_string_value(json_object_get(resv, "name"));
-		char uid[TIES_UID_MAX];
-
-		if (!label_of(resv, "namespace") || !uid_of(resv, uid) ||
-			ties_find(&r->ties, name, &known))
+		if (!over_owner_read(json_array_get(r->promises, r->at++), &o) ||
+			ties_find(&r->ties, o.reservation, &known))
 			continue;
-		if (get_claim(r, label_of(resv, "namespace"), label_of(resv, "claim"), on_filled,
-			    r) < 0)
+		if (get_claim(r, o.namespace, o.claim, on_filled, r) < 0)
 			fill_failed(r, "out of memory");
 		return;
 	}

@@ -166,7 +166,6 @@ int look_start(struct plugin *p, struct err *err)
 {
 	static const struct feed_handler handler = { on_began, on_changed, on_lost };
 
-	uv_timer_init(&p->loop, &p->look.timer);
 	look_in(p, 0);
 	return feed_start(&p->look.feed, &p->loop, p->socket, &handler, p, err);
 }

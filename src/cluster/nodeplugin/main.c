@@ -202,6 +202,19 @@ static void on_stop(uv_signal_t *signal, int number)
 	uv_timer_start(&p->end_timer, on_ending, 0, END_LOOK_MS);
 }
 
+/* All that stop() stops, however far start() comes. */
+static void init_handles(struct plugin *p)
+{
+	uv_timer_t *timers[] = { &p->checks.timer, &p->look.timer, &p->publish.timer,
+		&p->reconcile_timer, &p->report_timer, &p->end_timer };
+
+	for (size_t i = 0; i < ARRAY_SIZE(timers); i++)
+		uv_timer_init(&p->loop, timers[i]);
+	health_init(&p->health, &p->loop, p->node, &p->look.facts);
+	uv_signal_init(&p->loop, &p->stop_term);
+	uv_signal_init(&p->loop, &p->stop_int);
+}
+
 static int start(struct plugin *p, const struct options *o, struct err *err)
 {
 	int r;
@@ -210,13 +223,9 @@ static int start(struct plugin *p, const struct options *o, struct err *err)
 	p->socket = o->socket && *o->socket ? o->socket : TAKT_SOCKET_DEFAULT;
 	p->look.max_utilisation_ppm = o->max_utilisation_ppm;
 	p->loop.data = p;
-	uv_timer_init(&p->loop, &p->end_timer);
-	health_init(&p->health, &p->loop, p->node, &p->look.facts);
-	uv_signal_init(&p->loop, &p->stop_term);
-	uv_signal_init(&p->loop, &p->stop_int);
+	init_handles(p);
 	uv_signal_start(&p->stop_term, on_stop, SIGTERM);
 	uv_signal_start(&p->stop_int, on_stop, SIGINT);
-	uv_timer_init(&p->loop, &p->report_timer);
 	r = open_kube(p, o->kubeconfig, err);
 	if (r == 0)
 		r = door_create(&p->door, &p->loop, p->socket, err);
@@ -225,9 +234,9 @@ static int start(struct plugin *p, const struct options *o, struct err *err)
 	if (r == 0)
 		r = look_start(p, err);
 	if (r == 0)
-		reclaim_begin(p);
+		reclaim_soon(p);
 	if (r == 0)
-		checks_start(p);
+		checks_changed(p);
 	if (r == 0)
 		r = runtime_start(p, o->nri_socket, err);
 	if (r == 0)

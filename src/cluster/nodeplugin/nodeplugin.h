@@ -133,8 +133,8 @@ void publish_changed(struct plugin *p);
 void publish_stop(struct plugin *p);
 
 /* checks.c */
-void checks_start(struct plugin *p);
-/* Something that they tell of. */
+
+/* Something that they tell of is new; the first time, they begin. */
 void checks_changed(struct plugin *p);
 /* why: what the kubelet does not like; NULL: we are registered. */
 void checks_registered(struct plugin *p, const char *why);

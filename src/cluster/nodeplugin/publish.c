@@ -266,7 +266,6 @@ int publish_start(struct plugin *p, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	snprintf(selector, sizeof(selector), "spec.driver=" CLAIM_DRIVER ",spec.nodeName=%s",
 		p->node);
-	uv_timer_init(&p->loop, &p->publish.timer);
 	return kube_watch_start(&p->publish.watch, p->kube, &ref, &options, &handler, p, err);
 }
 

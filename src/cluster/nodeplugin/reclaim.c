@@ -26,6 +26,7 @@ struct suspect {
 	struct over_owner owner; /* text in the sweep's list */
 	bool spared;
 	bool over; /* and held */
+	bool released;
 	const char *why;
 };
 
@@ -126,6 +127,18 @@ static void answered(struct sweep *s)
 	go_on(s);
 }
 
+/* Once nothing of the claim is left. One that is prepared meanwhile is learnt anew. */
+static void forget_claim(const struct sweep *s, const struct suspect *last)
+{
+	const char *uid = last->owner.uid;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->suspects[i].released && strcmp(s->suspects[i].owner.uid, uid) == 0)
+			return;
+	if (!last->spared)
+		runtime_forget(s->plugin, uid);
+}
+
 static void on_released(void *data, int code, const json_t *reply, const char *error)
 {
 	struct suspect *one = data;
@@ -133,6 +146,8 @@ static void on_released(void *data, int code, const json_t *reply, const char *e
 
 	if (code == 0 || code == -ESRCH) {
 		s->result.released++;
+		one->released = true;
+		forget_claim(s, one);
 		if (code == 0)
 			plugin_log("%s: released, as %s and no container holds it",
 				one->owner.reservation, one->why);
@@ -319,12 +334,6 @@ static void on_reconcile(uv_timer_t *timer)
 	p->reconciling = reclaim_start(p, 0, on_reconciled, p) == 0;
 	if (!p->reconciling)
 		uv_timer_start(&p->reconcile_timer, on_reconcile, AGAIN_BLIND_MS, 0);
-}
-
-void reclaim_begin(struct plugin *p)
-{
-	uv_timer_init(&p->loop, &p->reconcile_timer);
-	reclaim_soon(p);
 }
 
 void reclaim_soon(struct plugin *p)

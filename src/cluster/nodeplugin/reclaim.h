@@ -30,8 +30,6 @@ int reclaim_start(struct plugin *p, uint64_t wait_ms, reclaim_done *done, void *
 /* That claim is being prepared: what was seen of it before does not count. */
 void reclaim_spare(struct plugin *p, const char *uid);
 
-/* The slow look that finds what was left over; it goes on by itself. */
-void reclaim_begin(struct plugin *p);
-/* The next one is soon. */
+/* The slow look that finds what was left over: the next one is soon, and it goes on by itself. */
 void reclaim_soon(struct plugin *p);
 void reclaim_stop(struct plugin *p);

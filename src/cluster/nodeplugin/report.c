@@ -35,6 +35,7 @@ struct report {
 	bool say; /* an Event as well; later tries do not */
 	bool running, read_again;
 	unsigned failures;
+	uint64_t due_ms; /* not before: uv_now() */
 };
 
 static const char *key_of(const struct report *r, const char *key)
@@ -76,7 +77,54 @@ static void now_text(char ret[static TIME_MAX], bool micro)
 		snprintf(ret + n, TIME_MAX - n, "Z");
 }
 
-static void kick(struct plugin *p);
+static bool is_of(const struct report *r, const char *uid)
+{
+	return strcmp(key_of(r, "uid"), uid) == 0;
+}
+
+/* One word at a time of each claim: at most one runs, and a newer one waits. */
+static bool waits_for_another(const struct report *r)
+{
+	for (const struct report *one = r->plugin->reports; one; one = one->next)
+		if (one->running && is_of(one, key_of(r, "uid")))
+			return true;
+	return false;
+}
+
+static bool has_newer(const struct report *r)
+{
+	for (const struct report *one = r->next; one; one = one->next)
+		if (is_of(one, key_of(r, "uid")))
+			return true;
+	return false;
+}
+
+/* The first to be due of those that can run. */
+static struct report *next_of(const struct plugin *p)
+{
+	struct report *next = NULL;
+
+	if (p->n_reports_running == AT_ONCE)
+		return NULL;
+	for (struct report *r = p->reports; r; r = r->next)
+		if (!r->running && (!next || r->due_ms < next->due_ms) && !waits_for_another(r))
+			next = r;
+	return next;
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void arm(struct plugin *p)
+{
+	const struct report *next = next_of(p);
+	uint64_t now = uv_now(&p->loop);
+
+	if (next)
+		uv_timer_start(
+			&p->report_timer, on_timer, next->due_ms > now ? next->due_ms - now : 0, 0);
+	else
+		uv_timer_stop(&p->report_timer);
+}
 
 static void ended(struct report *r)
 {
@@ -89,31 +137,37 @@ static void ended(struct report *r)
 	p->n_reports--;
 	p->n_reports_running--;
 	report_free(r);
-	kick(p);
+	arm(p);
 }
 
-static void on_timer(uv_timer_t *timer)
-{
-	kick(container_of(timer, struct plugin, report_timer));
-}
-
-/* What the claim's end, or a word of somebody else on it, makes pointless is not told. */
-static void failed(struct report *r, int code, const char *why)
+static void again(struct report *r, unsigned retry_after_s)
 {
 	struct plugin *p = r->plugin;
-	bool pointless = code == -ENOENT || code == -EAGAIN;
+
+	r->running = false;
+	r->due_ms = uv_now(&p->loop) + kube_wait_ms(r->failures++, retry_after_s, uv_hrtime());
+	p->n_reports_running--;
+	arm(p);
+}
+
+/* What the claim's end, or a newer word on it of whomever, makes pointless is not told. */
+static void failed(struct report *r, int code, unsigned retry_after_s, const char *why)
+{
+	bool pointless = code == -ENOENT || code == -EAGAIN || has_newer(r);
 
 	if (!pointless && code != -EINVAL && code != -EPERM && r->failures < TRIES_MAX) {
-		r->running = false;
-		p->n_reports_running--;
-		uv_timer_start(
-			&p->report_timer, on_timer, kube_backoff_ms(r->failures++, uv_hrtime()), 0);
+		again(r, retry_after_s);
 		return;
 	}
 	if (!pointless)
 		plugin_log("claim %s/%s: its status is not told: %s", key_of(r, "namespace"),
 			key_of(r, "name"), why);
 	ended(r);
+}
+
+static void failed_answer(struct report *r, const struct kube_answer *answer)
+{
+	failed(r, answer->code, answer->status.retry_after_s, answer->err.text);
 }
 
 static void read_claim(struct report *r);
@@ -128,7 +182,7 @@ static void on_applied(void *data, const struct kube_answer *answer)
 		json_decref(TAKE(r->claim));
 		read_claim(r);
 	} else if (answer->code < 0) {
-		failed(r, answer->code, answer->err.text);
+		failed_answer(r, answer);
 	} else {
 		ended(r);
 	}
@@ -148,7 +202,7 @@ static void apply(struct report *r)
 		ended(r);
 	else if (kube_apply(r->plugin->kube, &ref, wanted, CLAIM_DRIVER, true, on_applied, r, NULL,
 			 &err) < 0)
-		failed(r, -ENOMEM, err.text);
+		failed(r, -ENOMEM, 0, err.text);
 }
 
 static void on_claim(void *data, const struct kube_answer *answer)
@@ -157,7 +211,7 @@ static void on_claim(void *data, const struct kube_answer *answer)
 	const char *uid;
 
 	if (answer->code < 0) {
-		failed(r, answer->code, answer->err.text);
+		failed_answer(r, answer);
 		return;
 	}
 	uid = json_string_value(
@@ -178,7 +232,7 @@ static void read_claim(struct report *r)
 	if (r->claim)
 		apply(r);
 	else if (kube_get(r->plugin->kube, &ref, on_claim, r, NULL, &err) < 0)
-		failed(r, -ENOMEM, err.text);
+		failed(r, -ENOMEM, 0, err.text);
 }
 
 static void on_list(void *data, int code, const json_t *reply, const char *error)
@@ -186,7 +240,7 @@ static void on_list(void *data, int code, const json_t *reply, const char *error
 	struct report *r = data;
 
 	if (code < 0) {
-		failed(r, code == -ENOMEM ? code : -EIO, error);
+		failed(r, code == -ENOMEM ? code : -EIO, 0, error);
 		return;
 	}
 	r->reservations = json_incref(json_object_get(reply, "reservations"));
@@ -214,31 +268,17 @@ static void run(struct report *r)
 	claim_prefix(key_of(r, "name"), key_of(r, "uid"), prefix);
 	if (door_call(r->plugin->door, "rt.takt.List", json_pack("{s:s}", "prefix", prefix),
 		    on_list, r) < 0)
-		failed(r, -ENOMEM, "out of memory");
+		failed(r, -ENOMEM, 0, "out of memory");
 }
 
-/* One word at a time of each claim. */
-static bool waits_for_another(const struct report *r)
+static void on_timer(uv_timer_t *timer)
 {
-	for (const struct report *one = r->plugin->reports; one && one != r; one = one->next)
-		if (strcmp(key_of(one, "uid"), key_of(r, "uid")) == 0)
-			return true;
-	return false;
-}
+	struct plugin *p = container_of(timer, struct plugin, report_timer);
+	struct report *r;
 
-static void kick(struct plugin *p)
-{
-	struct report *next = NULL;
-
-	do {
-		next = NULL;
-		for (struct report *r = p->reports; r && p->n_reports_running < AT_ONCE && !next;
-			r = r->next)
-			if (!r->running && !waits_for_another(r))
-				next = r;
-		if (next)
-			run(next);
-	} while (next);
+	while ((r = next_of(p)) && r->due_ms <= uv_now(&p->loop))
+		run(r);
+	arm(p);
 }
 
 /* Of those that wait, an older word on the same claim. */
@@ -249,7 +289,7 @@ static void drop_older(struct plugin *p, const char *uid)
 	while (*at) {
 		struct report *r = *at;
 
-		if (r->running || strcmp(key_of(r, "uid"), uid) != 0) {
+		if (r->running || !is_of(r, uid)) {
 			at = &r->next;
 			continue;
 		}
@@ -276,10 +316,12 @@ static struct report *report_create(struct plugin *p, json_t *key)
 		return NULL;
 	r->plugin = p;
 	r->key = TAKE(owned);
+	r->due_ms = uv_now(&p->loop) + SOON_MS;
 	while (*at)
 		at = &(*at)->next;
 	*at = r;
 	p->n_reports++;
+	arm(p);
 	return r;
 }
 
@@ -365,14 +407,6 @@ static void say_all(struct report *r)
 		say_to_pods(r->plugin, r->claim, &said);
 }
 
-/* A report in a turn of its own: an answer to the kubelet is sent at the end of this one. */
-static void kick_soon(struct plugin *p)
-{
-	if (!uv_is_active((uv_handle_t *)&p->report_timer) ||
-		uv_timer_get_due_in(&p->report_timer) > SOON_MS)
-		uv_timer_start(&p->report_timer, on_timer, SOON_MS, 0);
-}
-
 static struct report *report_of(struct plugin *p, const json_t *claim, const json_t *reservations)
 {
 	struct report *r = report_create(p, key_from(claim));
@@ -382,7 +416,6 @@ static struct report *report_of(struct plugin *p, const json_t *claim, const jso
 	r->claim = json_incref((json_t *)claim);
 	r->reservations = json_incref((json_t *)reservations);
 	r->say = true;
-	kick_soon(p);
 	return r;
 }
 
@@ -416,7 +449,6 @@ void report_released(struct plugin *p, const char *namespace, const char *name, 
 		return;
 	snprintf(r->reason, sizeof(r->reason), OUTCOME_RELEASED);
 	snprintf(r->message, sizeof(r->message), "no container on this node uses it any more");
-	kick_soon(p);
 }
 
 static void report_changed(struct plugin *p, const json_t *reservation)
@@ -433,7 +465,6 @@ static void report_changed(struct plugin *p, const json_t *reservation)
 	r->ask_taktd = true;
 	snprintf(r->reason, sizeof(r->reason), "NotPrepared");
 	snprintf(r->message, sizeof(r->message), "it has no reservation on this node");
-	kick_soon(p);
 }
 
 void report_look(struct plugin *p, const json_t *list)

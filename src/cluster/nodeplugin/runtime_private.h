@@ -24,7 +24,10 @@ struct seen {
 	bool running;
 	struct seen_name {
 		char name[RESV_NAME_MAX + 1];
-		bool told; /* to taktd: a pid is said once, later it may be another process's */
+		/* To taktd: once where that answers, since later the pid may be another process's. */
+		bool told;
+		unsigned binds;
+		uint64_t due_ms; /* after a Bind that failed: not before, uv_now() */
 	} * names;
 	size_t n_names;
 };
@@ -68,8 +71,10 @@ struct runtime {
 
 	/* compare.c */
 	uv_timer_t compare;
-	bool comparing, compare_again, compare_later;
+	bool comparing, compare_again;
+	uint64_t later_ms; /* a comparison comes then, uv_now(), whatever comes before; 0: none */
 	json_t *binds; /* parameters of the calls that are still to be made */
+	json_t *bind; /* of the one that is under way */
 	uint64_t asked_ms; /* when the runtime was last made to tell all again; 0: never */
 
 	/* entitled.c */
@@ -102,6 +107,8 @@ struct seen **containers_find(struct runtime *r, const char *id);
 /* compare.c: what taktd is to be told, that soon at the latest. */
 #define COMPARE_SOON_MS 20
 void compare_in(struct runtime *r, uint64_t ms);
+/* Besides those that come before it, one some seconds after the one that is under way or is next. */
+void compare_later(struct runtime *r);
 
 /* entitled.c */
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/nri/adopt.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,23 @@ bool adopt_to_bind(const json_t *resv, const struct adopt_seen *seen)
 			return false;
 	}
 	return seen->running && strcmp(text_of(resv, "state"), "draining") != 0;
+}
+
+bool adopt_bind_again(int code)
+{
+	switch (code) {
+	case -EINVAL:
+	case -EPERM:
+	case -ESRCH:
+	case -EEXIST:
+	case -ENOSPC:
+	case -EOPNOTSUPP:
+	case -ENOSYS:
+	case -EPROTO:
+		return false;
+	default:
+		return true;
+	}
 }
 
 const char *adopt_nameless(const json_t *resv, size_t *at)

@@ -54,6 +54,12 @@ struct adopt_seen {
 bool adopt_to_bind(const json_t *resv, const struct adopt_seen *seen);
 
 /*
+ * A Bind that failed so may succeed later: taktd was away or had no time, or is just changing the
+ * reservation. What it refuses for another reason it would refuse again.
+ */
+bool adopt_bind_again(int code);
+
+/*
  * The id of a container that holds a claim's reservation and has no name of a pod yet, from the
  * at-th holder on, which moves past it; NULL: there is no more. Whoever does not know it has missed
  * that it was created.

@@ -11,6 +11,7 @@ import tap
 
 ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "deploy" / "helm" / "takt"
+RESV = "src/core/model/resv.c"
 
 
 def keys_of_values():
@@ -43,6 +44,14 @@ class Deploy(unittest.TestCase):
         # What Kubernetes itself reads is one value.
         given = {k for k in keys_of_values() if not re.match(r"nodeSelector\.|.*\.resources\.", k)}
         self.assertEqual(given, known)
+
+    def test_each_placement_of_a_reservation_is_taken_or_refused_by_name(self):
+        names = re.findall(r'\[PLACEMENT_[A-Z]+\] = "(\w+)"', (ROOT / RESV).read_text())
+        policy = (CHART / "templates" / "policy-parameters.yaml").read_text()
+        lists = re.findall(r"o\.map\.placement in (\[[^]]+\])", policy)
+        taken, refused = (set(re.findall(r"\w+", words)) for words in lists)
+        self.assertEqual(taken, {"auto", "shared", "pinned"})  # check_placement() of dra/claim.c
+        self.assertEqual(taken | refused, set(names) - {"none"})
 
 
 if __name__ == "__main__":

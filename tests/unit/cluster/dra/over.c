@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "base/cleanup.h"
+#include "cluster/dra/claim.h"
 #include "cluster/dra/over.h"
 
 #define UID "5f0c8e8e-3a51-4d7e-9b57-0d6f9f3a7c11"
@@ -39,6 +40,27 @@ TEST(a_reservation_tells_whose_claim_it_is_for)
 	CHECK(over_owner_read(third, &o));
 	CHECK_TEXT(o.uid, UID);
 	CHECK(o.held);
+}
+
+/* Of a long name the reservation's has the first 80 bytes, whatever comes behind them. */
+TEST(a_reservation_of_a_claim_with_a_long_name_is_told_too)
+{
+#define CUT "0123456789012345678901234567890123456789012345678901234567890123456789012345678x"
+	static const char *const names[] = { CUT, CUT ".rt", CUT "y", CUT "." UID };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		cleanup_json json_t *resv =
+			json_pack("{s:s, s:s, s:{s:s, s:s}}", "name", CUT "." UID, "state", "held",
+				"labels", "namespace", "robots", "claim", names[i]);
+		char prefix[RESV_NAME_MAX + 1];
+		struct over_owner o;
+
+		claim_prefix(names[i], UID, prefix);
+		CHECK_TEXT(prefix, CUT "." UID);
+		CHECK(over_owner_read(resv, &o));
+		CHECK_TEXT(o.claim, names[i]);
+		CHECK_TEXT(o.uid, UID);
+	}
 }
 
 TEST(what_people_reserved_themselves_belongs_to_no_claim)

@@ -29,6 +29,33 @@ class Calls(Case):
             self.assertEqual(client.do("get", **SLICES, name="a")["code"], 0)
         self.assertEqual(server.connections, 1)
 
+    def test_many_calls_at_once_share_sixteen_connections_and_none_times_out_while_it_waits(self):
+        def behave(peer, request):
+            time.sleep(1.5)
+            peer.reply(200, thing(request.path[-2:]))
+
+        # Four rounds of 1.5 s are longer than the time-out of one call.
+        server, client = self.serve(behave, timeout=5000)
+        names = [client.order("get", **SLICES, name=f"{i:02}") for i in range(60)]
+        self.assertEqual([client.expect(id=name)["code"] for name in names], [0] * 60)
+        self.assertLessEqual(server.connections, 16)
+        arrived = [request.path[-2:] for request in server.requests]
+        self.assertLess(arrived.index("00"), arrived.index("59"))
+
+    def test_a_call_that_is_cancelled_makes_room_for_one_that_waits(self):
+        def behave(peer, request):
+            if request.path.endswith("hangs"):
+                peer.sock.recv(1)
+            else:
+                peer.reply(200, thing("a"))
+
+        _, client = self.serve(behave)
+        hanging = [client.order("get", **SLICES, name="hangs") for _ in range(16)]
+        waiting = client.order("get", **SLICES, name="a")
+        self.assertEqual(client.quiet(0.3), [])
+        client.order("cancel", id=hanging[0])
+        self.assertEqual(client.expect(id=waiting)["code"], 0)
+
     def test_each_refusal_has_its_code_and_the_servers_sentence(self):
         refusals = {
             "a": (404, "NotFound", errno.ENOENT),

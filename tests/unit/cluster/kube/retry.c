@@ -29,6 +29,14 @@ TEST(half_of_the_wait_is_by_chance)
 	CHECK(least < 850 && most > 1550);
 }
 
+TEST(a_call_waits_as_long_as_the_server_says_if_that_is_longer)
+{
+	CHECK_EQ(kube_wait_ms(0, 0, 0), 200);
+	CHECK_EQ(kube_wait_ms(0, 7, 0), 7100);
+	CHECK_EQ(kube_wait_ms(5, 1, 0), 6400);
+	CHECK_EQ(kube_wait_ms(0, ~0U, 0), 60100);
+}
+
 TEST(an_orderly_end_after_some_seconds_is_followed_at_once)
 {
 	unsigned failures = 5;

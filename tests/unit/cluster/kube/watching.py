@@ -284,6 +284,20 @@ class Watches(Case):
         self.assertTrue(closed.wait(SECONDS))
         self.assertEqual(client.quiet(0.3), [])
 
+    def test_many_streams_take_no_calls_place(self):
+        opened = threading.Semaphore(0)
+
+        def stay(peer, request):
+            opened.release()
+            self.stay(peer, request)
+
+        _, client, _ = self.watch([items("5")], [stay])
+        for _ in range(19):
+            client.order("watch", **SLICES)
+        for _ in range(20):
+            self.assertTrue(opened.acquire(timeout=SECONDS))
+        self.assertEqual(client.do("get", **SLICES, name="a")["code"], 0)
+
     def test_thousands_of_objects_in_pages(self):
         things = [thing(f"x{i}", blob="y" * 500) for i in range(5000)]
         pages = [items("5", *things[i:i + 500], more=str(i) if i < 4500 else None)

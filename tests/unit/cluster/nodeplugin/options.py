@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """takt-dra's command line, as far as it gets without a cluster: options.py TAKT-DRA."""
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import unittest
+from pathlib import Path
 
 import tap
 
@@ -33,6 +36,26 @@ class Options(unittest.TestCase):
             )
             self.assertEqual(status, 70, err)
             self.assertIn("/nonexistent/kubeconfig", err)
+
+    def test_a_start_that_fails_ends_in_good_order_wherever_it_is(self):
+        with tempfile.TemporaryDirectory() as folder:
+            config = Path(folder) / "config"
+            config.write_text(json.dumps({
+                "current-context": "c",
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+                "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+                "users": [{"name": "u", "user": {"token": "x"}}],
+            }))
+            for words, sentence in (
+                (["--kubeconfig", "/nonexistent/kubeconfig"], "/nonexistent/kubeconfig"),
+                (["--kubeconfig", config, "--socket", "/" + 200 * "s"], 200 * "s"),
+                (["--kubeconfig", config, "--kubelet-dir", "/nonexistent/kubelet"], "make /none"),
+                (["--kubeconfig", config, "--kubelet-dir", "/nonexistent/kubelet",
+                  "--nri-socket", "none"], "make /none"),
+            ):
+                status, _, err = run("--node", "a", *words)
+                self.assertEqual(status, 70, err)
+                self.assertIn(sentence, err)
 
     def test_without_the_nodes_name_it_says_so(self):
         status, _, err = run()

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fixture.h"
 
+#include <errno.h>
+
 #include "cluster/nri/adopt.h"
 
 static const char *const no_text[1];
@@ -168,6 +170,18 @@ TEST(a_running_container_is_bound_where_taktd_does_not_know_it_by_its_name)
 	CHECK(!to_bind("active", "robots/arm/main", true));
 	CHECK(!to_bind("draining", "c0ffee", true));
 	CHECK(!to_bind("active", "c0ffee", false));
+}
+
+TEST(a_bind_that_taktd_has_refused_for_good_is_not_made_again)
+{
+	static const int later[] = { -ENOENT, -ECONNREFUSED, -ECONNRESET, -ETIMEDOUT, -EBUSY, -EIO,
+		-ENOMEM };
+	static const int never[] = { -EINVAL, -EPERM, -ESRCH, -EOPNOTSUPP, -ENOSYS };
+
+	for (size_t i = 0; i < ARRAY_SIZE(later); i++)
+		CHECK(adopt_bind_again(later[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
+		CHECK(!adopt_bind_again(never[i]));
 }
 
 TEST(a_claims_container_without_the_name_of_a_pod_may_have_been_missed)
