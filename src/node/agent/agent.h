@@ -80,7 +80,6 @@ struct agent {
 	struct admit_set *shared;
 	struct pace pace;
 	struct admit_set **per_cpu; /* pinned: one of each CPU of the root domain */
-	uint32_t own_id; /* the agent's own thread */
 	char own_why[ERR_TEXT_MAX]; /* why it has no reservation of its own; "": it has */
 
 	/* How it is done. */

@@ -80,7 +80,7 @@ const struct cpu_info *look_topology(struct agent *a)
 		struct cpu_info *c = &a->topology[i];
 
 		c->usable = cpus_contains(&usable, c->cpu);
-		c->own.q20 = i == 0 && a->probe.unlimited ? dl_bandwidth(&own).q20 : 0;
+		c->own.q20 = a->probe.unlimited ? dl_bandwidth(&own).q20 : 0;
 		c->promised = c->own;
 		c->foreign = a->probe.unlimited ? foreign_on(a, c->cpu) : (bw_t){ 0 };
 	}

@@ -6,7 +6,6 @@
 
 #include "base/cleanup.h"
 #include "node/agent/agent.h"
-#include "node/kernel/affinity.h"
 #include "node/kernel/clock.h"
 #include "node/kernel/sched.h"
 
@@ -32,19 +31,6 @@ static void account(struct pace *p)
 	p->cpu_ns = cpu;
 }
 
-/* Where each server has a CPU, ours is counted on the first; out of it the thread may be anywhere. */
-static int stay_on_own_cpu(const struct agent *a, bool stay)
-{
-	struct cpus cpus = CPUS_NONE;
-
-	if (!a->probe.unlimited)
-		return 0;
-	if (!stay)
-		return affinity_set(0, &a->probe.root_domain);
-	cpus_add(&cpus, cpus_next(&a->probe.root_domain, 0));
-	return affinity_set(0, &cpus);
-}
-
 static void go_back(uv_timer_t *timer);
 
 static void take(struct agent *a)
@@ -52,10 +38,8 @@ static void take(struct agent *a)
 	struct pace *p = &a->pace;
 	struct dl_params own = agent_own(a);
 	uint64_t share = dl_bandwidth(&own).q20, held = holder_held(a->holder).q20;
-	int r = stay_on_own_cpu(a, true);
+	int r = sched_set_deadline(0, &own, false);
 
-	if (r == 0)
-		r = sched_set_deadline(0, &own, false);
 	/* Where all is promised, there is no room beside the placeholder's share. */
 	if (r == -EBUSY && !a->probe.unlimited) {
 		holder_set(a->holder, (bw_t){ held > share ? held - share : 0 });
@@ -67,7 +51,6 @@ static void take(struct agent *a)
 	p->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	cbs_begin(&p->server, &own, p->now_ns);
 	if (r < 0) {
-		stay_on_own_cpu(a, false);
 		snprintf(a->own_why, sizeof(a->own_why), "%s", sched_reason(r));
 		uv_timer_start(&p->back, go_back, TRY_AGAIN_MS, 0);
 	} else {
@@ -90,7 +73,6 @@ static void leave(struct agent *a)
 	p->deadline = false;
 	p->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	sched_set_normal(0, &late);
-	stay_on_own_cpu(a, false);
 	p->fifo = sched_set_fifo(0, BURST_PRIORITY) == 0;
 	ceiling_note_ending(a, late);
 	enforce_hold(a);

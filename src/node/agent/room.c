@@ -83,9 +83,22 @@ static void settle(struct agent *a)
 	uv_timer_start(&a->ceiling.settled, on_settled, DL_PERIOD_MAX_NS / NSEC_PER_MSEC + 1, 0);
 }
 
+/* The agent's own thread; where each server has a CPU, on all: it may run on any. */
+static int hold_own(struct agent *a, struct err *err)
+{
+	struct admit_task own = { .dl = agent_own(a), .cores = 1, .guarantee = GUARANTEE_SOFT };
+	uint32_t id;
+	int r = 0;
+
+	if (!a->probe.unlimited)
+		return admit_hold(a->shared, &own, &id, err);
+	for (unsigned i = 0; r == 0 && i < cpus_count(&a->probe.root_domain); i++)
+		r = admit_hold(a->per_cpu[i], &own, &id, err);
+	return r;
+}
+
 int room_init(struct agent *a, struct err *err)
 {
-	struct admit_task own = { .cores = 1, .guarantee = GUARANTEE_SOFT };
 	int r;
 
 	ceiling_find(a);
@@ -94,8 +107,7 @@ int room_init(struct agent *a, struct err *err)
 		return r;
 	if (a->ceiling.settling)
 		settle(a);
-	own.dl = agent_own(a);
-	return admit_hold(a->probe.unlimited ? a->per_cpu[0] : a->shared, &own, &a->own_id, err);
+	return hold_own(a, err);
 }
 
 void room_fini(struct agent *a)

@@ -210,7 +210,7 @@ TEST(a_ceiling_that_is_no_more_troubles_everybody)
 #define CPU_ROW(cpu, own, usable, more)                       \
 	"{'cpu':" #cpu ",'ownPpm':" #own ",'usable':" #usable \
 	",'foreignPpm':0,'core':1,'socket':0" more "}"
-#define PINNED(checks, topology)                                                          \
+#define PINNED(checks, topology)                                                         \
 	"{'cpus':2,'ceilingPpmPerCpu':900000,'granularityNs':0,'placements':['pinned']," \
 	"'checks':[" checks "],'topology':[" topology "]}"
 #define PINNED_LIST                                                                 \
