@@ -212,18 +212,30 @@ def cpu_ns(pid):
     )
 
 
-def bench_idle(agent):
-    for i in range(100):
-        agent.reserve(f"idle-{i}", "100us", "100ms", guarantee="soft")
+def idle_share(agent):
+    """Of a CPU, as a percentage, while nothing changes."""
     time.sleep(1)
     before = cpu_ns(agent.pid)
     time.sleep(IDLE_SECONDS)
-    used = (cpu_ns(agent.pid) - before) / (IDLE_SECONDS * 1e9)
+    return 100 * (cpu_ns(agent.pid) - before) / (IDLE_SECONDS * 1e9)
+
+
+def bench_idle(agent):
+    for i in range(100):
+        agent.reserve(f"idle-{i}", "100us", "100ms", guarantee="soft")
+    used = idle_share(agent)
     status = Path(f"/proc/{agent.pid}/status").read_text()
     rss = next(int(x.split()[1]) for x in status.splitlines() if x.startswith("VmRSS"))
     row("taktd with 100 reservations, resident", f"{rss / 1024:.1f} MiB", "<= 8 MiB")
     row(f"taktd with 100 reservations, idle for {IDLE_SECONDS} s",
-        f"{100 * used:.4f} % of a CPU", "<= 0.1 %")
+        f"{used:.4f} % of a CPU", "<= 0.1 %")
+    sleepers = [subprocess.Popen(["sleep", "1000"]) for _ in range(100)]
+    for i, sleeper in enumerate(sleepers):
+        agent.call("Attach", name=f"idle-{i}", tids=[sleeper.pid])
+    row("  while a sleeping thread runs under each", f"{idle_share(agent):.4f} % of a CPU", "")
+    for sleeper in sleepers:
+        sleeper.kill()
+        sleeper.wait()
     agent.release_all()
 
 

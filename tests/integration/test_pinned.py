@@ -2,6 +2,7 @@
 """A CPU for each server, where the administrator runs sched_rt_runtime_us = -1: the kernel admits
 everything then, and what Takt says is all that there is."""
 
+import contextlib
 import os
 import signal
 
@@ -11,6 +12,7 @@ from harness import (
     Agent,
     Case,
     Container,
+    TaktError,
     agent,
     connector,
     deadline,
@@ -34,6 +36,7 @@ from puppet import (
     rt_groups,
     write_limit,
 )
+from truth import CrashAgent
 
 
 class Pinned(Case):
@@ -189,6 +192,27 @@ class Pinned(Case):
         self.agent.start()
         self.assertEqual(len(self.agent.reservations()["two"]["threads"]), 2)
         self.assertEqual((self.on_cpu(second), self.on_cpu(third)), before)
+
+    @test
+    def a_thread_is_whole_again_after_an_agent_that_died_while_it_moved_it(self):
+        everywhere, last = os.sched_getaffinity(0), max(os.sched_getaffinity(0))
+        self.agent.stop()
+        agent = CrashAgent(self)
+        for fault in ("pinned.moved", "thread.is-on", "thread.off", "thread.is-off"):
+            with self.subTest(fault):
+                agent.start_faulty(fault)
+                agent.reserve("one", "10ms", "100ms", placement="pinned", cpus=str(last))
+                pid = self.waiting()
+                with contextlib.suppress(OSError, TaktError):
+                    agent.call("Attach", name="one", tids=[pid])
+                    agent.call("Detach", name="one", tids=[pid])
+                wait_for("the agent is dead", agent.died)
+                agent.start_plain()
+                self.assertEqual(self.on_cpu(pid), last)
+                agent.call("Release", name="one")
+                self.assertFalse(is_on(pid))
+                self.assertEqual(os.sched_getaffinity(pid), everywhere)
+                agent.stop()
 
     @test
     def a_restart_leaves_every_promise_on_its_cpu(self):
