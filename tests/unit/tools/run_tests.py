@@ -122,6 +122,18 @@ class Running(unittest.TestCase):
         self.assertIn("failed: c\n      it broke\n", out)
         self.assertIn("skipped: d: why\n", out)
 
+    def test_what_a_program_notes_is_shown_though_all_is_well(self):
+        self.add("good", "printf '1..1\\n# note: a  b\\n# note:   1  2\\n# other\\nok 1 - a\\n'")
+        out = self.run_it().stdout
+        self.assertRegex(out, r"ok +good .*\n      a  b\n        1  2\n")
+        self.assertNotIn("other", out)
+
+    def test_a_note_is_no_part_of_what_failed(self):
+        self.add("bad", "printf '1..1\\nnot ok 1 - c\\n# it broke\\n# note: by the way\\n'; exit 1")
+        out = self.run_it().stdout
+        self.assertIn("failed: c\n      it broke\n", out)
+        self.assertEqual(out.count("by the way"), 1)
+
     def test_what_failed_is_said_again_in_short_at_the_end(self):
         long = "".join(f"# line {i}\\n" for i in range(100))
         self.add("bad", f"printf '1..2\\nnot ok 1 - c\\n{long}ok 2 - d\\n'; exit 1")
