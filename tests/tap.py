@@ -14,6 +14,7 @@ _RESULT = re.compile(
     re.IGNORECASE,
 )
 _REASON = re.compile(r"^# skip: *(.*)$")
+_NOTE = re.compile(r"^# note: ?(.*)$")
 
 
 @dataclass
@@ -28,10 +29,12 @@ class Check:
 
 @dataclass
 class Report:
-    """What one program said. `faults` is what is wrong with the program as a whole."""
+    """What one program said. `faults` is what is wrong with the program as a whole; `notes` are
+    its lines `# note: ...`, for people to see also when all is well."""
 
     checks: list = field(default_factory=list)
     faults: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
 
     def count(self, verdict):
         return sum(c.verdict == verdict for c in self.checks)
@@ -65,6 +68,8 @@ def _collect(lines, report):
                 failed = Check(result["name"].strip(), "failed", "\n".join(before))
             report.checks.append(failed or Check(result["name"].strip(), "passed"))
             before, reason = [], ""
+        elif _NOTE.match(line):
+            report.notes.append(_NOTE.match(line)[1])
         elif _REASON.match(line):
             reason = _REASON.match(line)[1]
             failed = None

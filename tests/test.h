@@ -59,6 +59,8 @@ static inline const char *test_sentence(const char *name)
 		print_message("# skip: %s\n", reason); \
 		skip();                                \
 	} while (0)
+/* A line that tests/run shows also when all is well. */
+#define NOTE(format, ...) print_message("# note: " format "\n", ##__VA_ARGS__)
 
 #ifndef TEST_NO_MAIN
 int main(void)

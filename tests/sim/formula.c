@@ -254,7 +254,6 @@ TEST(bcl_is_its_formula_with_soft_ones_too)
 		yes += hard;
 		by_tardiness += hard && !all;
 	}
-	print_message("# %u proven, %u of them only by the tardiness of the soft ones\n", yes,
-		by_tardiness);
+	NOTE("%u proven, %u of them only by the tardiness of the soft ones", yes, by_tardiness);
 	CHECK(by_tardiness > 10);
 }

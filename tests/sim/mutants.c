@@ -172,8 +172,7 @@ static void find_out(const char *name, mutant_fn mutant)
 		accepted++;
 		refuted += is_found_out(&set, mutant, seed);
 	}
-	print_message("# %s: of %u sets that it accepts and we do not, %u miss\n", name, accepted,
-		refuted);
+	NOTE("%s: of %u sets that it accepts and we do not, %u miss", name, accepted, refuted);
 	CHECK(refuted > 0);
 }
 

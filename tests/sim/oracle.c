@@ -194,19 +194,18 @@ static void print_shares(void)
 {
 	static const char *const bins[BINS] = { "<0.2", "<0.4", "<0.6", "<0.8", "<1.0", ">=1" };
 
-	print_message("# CPUs   U/CPU   sets   EDF %%   GFB %%   lag %%   BCL %%   either %%\n");
+	NOTE("CPUs   U/CPU   sets   EDF %%   GFB %%   lag %%   BCL %%   either %%");
 	for (unsigned m = 1; m <= 4; m++)
 		for (unsigned b = 0; b < BINS; b++) {
 			const struct share *s = &shares[m][b];
 			unsigned n = s->sets ? s->sets : 1;
 
-			print_message("# %4u   %5s  %5u  %6u  %6u  %6u  %6u  %9u\n", m, bins[b],
-				s->sets, 100 * s->edf / n, 100 * s->gfb / n, 100 * s->lag / n,
+			NOTE("%4u   %5s  %5u  %6u  %6u  %6u  %6u  %9u", m, bins[b], s->sets,
+				100 * s->edf / n, 100 * s->gfb / n, 100 * s->lag / n,
 				100 * s->bcl / n, 100 * s->either / n);
 		}
-	print_message(
-		"# %lu runs of the simulator; of %lu sets refused on one CPU %lu miss in it\n",
-		runs, refused, refuted);
+	NOTE("%lu runs of the simulator; of %lu sets refused on one CPU %lu miss in it", runs,
+		refused, refuted);
 }
 
 TEST(a_hard_yes_never_misses_in_random_sets)
@@ -214,8 +213,7 @@ TEST(a_hard_yes_never_misses_in_random_sets)
 	uint64_t seed = env_number("TAKT_SEED", 20240229),
 		 sets = env_number("TAKT_SETS", SETS_DEFAULT);
 
-	print_message("# TAKT_SEED=%llu TAKT_SETS=%llu\n", (unsigned long long)seed,
-		(unsigned long long)sets);
+	NOTE("TAKT_SEED=%llu TAKT_SETS=%llu", (unsigned long long)seed, (unsigned long long)sets);
 	for (uint64_t i = 0; i < sets; i++) {
 		struct task_set set = set_random(&seed);
 
@@ -267,11 +265,11 @@ static unsigned check_all_sets(unsigned n_cpus, unsigned size, unsigned limit, i
 
 TEST(a_hard_yes_never_misses_in_any_small_set)
 {
-	print_message("# 1 CPU, pairs up to 6: %u sets\n", check_all_sets(1, 2, 6, 60));
-	print_message("# 1 CPU, triples up to 4: %u sets\n", check_all_sets(1, 3, 4, 12));
-	print_message("# 2 CPUs, triples up to 4: %u sets\n", check_all_sets(2, 3, 4, 12));
-	print_message("# 2 CPUs, fours up to 3: %u sets\n", check_all_sets(2, 4, 3, 6));
-	print_message("# 3 CPUs, fours up to 3: %u sets\n", check_all_sets(3, 4, 3, 6));
+	NOTE("1 CPU, pairs up to 6: %u sets", check_all_sets(1, 2, 6, 60));
+	NOTE("1 CPU, triples up to 4: %u sets", check_all_sets(1, 3, 4, 12));
+	NOTE("2 CPUs, triples up to 4: %u sets", check_all_sets(2, 3, 4, 12));
+	NOTE("2 CPUs, fours up to 3: %u sets", check_all_sets(2, 4, 3, 6));
+	NOTE("3 CPUs, fours up to 3: %u sets", check_all_sets(3, 4, 3, 6));
 }
 
 /* Admits one after the other, as an agent does; what is refused is left out. */
@@ -350,8 +348,7 @@ TEST(a_soft_yes_is_never_later_than_its_bound)
 
 		held += check_mixed(&set, 100, &seed);
 	}
-	print_message(
-		"# %lu soft reservations held in %llu sets\n", held, (unsigned long long)sets);
+	NOTE("%lu soft reservations held in %llu sets", held, (unsigned long long)sets);
 }
 
 TEST(hard_and_soft_ones_together_keep_their_bounds)

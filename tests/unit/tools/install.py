@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,10 @@ from pathlib import Path
 import tap
 
 BUILD = sys.argv.pop()
+UNITS = Path("/usr/lib/systemd/system")
+with_systemd = unittest.skipUnless(
+    shutil.which("systemd-analyze") and shutil.which("systemd-sysusers"), "systemd is not installed"
+)
 
 
 class InstallTest(unittest.TestCase):
@@ -34,6 +39,21 @@ class InstallTest(unittest.TestCase):
     def test_the_unit_starts_a_program_that_is_there(self):
         unit = self.the_one("taktd.service").read_text()
         self.assertInstalled(re.search(r"^ExecStart=(\S+)$", unit, re.M).group(1))
+
+    @with_systemd
+    def test_systemd_finds_no_fault_in_the_units(self):
+        shutil.copytree(UNITS, self.root / UNITS.relative_to("/"), symlinks=True)
+        units = ["taktd.service", "taktd.socket"]
+        command = ["systemd-analyze", "verify", "--man=no", f"--root={self.root}", *units]
+        run = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+
+    @with_systemd
+    def test_the_group_of_the_socket_is_made(self):
+        group = re.search(r"^SocketGroup=(\S+)$", self.the_one("taktd.socket").read_text(), re.M)
+        command = ["systemd-sysusers", "--dry-run", f"--root={self.root}", "takt.conf"]
+        run = subprocess.run(command, check=True, capture_output=True, text=True)
+        self.assertIn(f"Creating group '{group[1]}'", run.stdout + run.stderr)
 
     def test_the_hook_is_where_taktd_looks_for_it(self):
         taktd = self.the_one("taktd")

@@ -99,15 +99,15 @@ class Running(unittest.TestCase):
         test |= {"timeout": timeout, "protocol": "tap", "suite": ["takt:unit"], "is_parallel": True}
         self.tests.append(test | more)
 
-    def run_it(self, *options):
+    def run_it(self, *options, **more):
         (self.folder / "tests.json").write_text(json.dumps(self.tests))
         self.script("meson", f"cat {self.folder}/tests.json")
-        env = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}"}
+        env = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", **more}
         command = [sys.executable, RUN, "--build", self.folder, *options]
         return subprocess.run(command, env=env, capture_output=True, text=True)
 
-    def summary(self, *options):
-        run = self.run_it(*options)
+    def summary(self, *options, **more):
+        run = self.run_it(*options, **more)
         return run.returncode, run.stdout.splitlines()[-1]
 
     def test_the_last_line_sums_up_and_the_status_tells(self):
@@ -122,6 +122,18 @@ class Running(unittest.TestCase):
         self.assertIn("failed: c\n      it broke\n", out)
         self.assertIn("skipped: d: why\n", out)
 
+    def test_what_a_program_notes_is_shown_though_all_is_well(self):
+        self.add("good", "printf '1..1\\n# note: a  b\\n# note:   1  2\\n# other\\nok 1 - a\\n'")
+        out = self.run_it().stdout
+        self.assertRegex(out, r"ok +good .*\n      a  b\n        1  2\n")
+        self.assertNotIn("other", out)
+
+    def test_a_note_is_no_part_of_what_failed(self):
+        self.add("bad", "printf '1..1\\nnot ok 1 - c\\n# it broke\\n# note: by the way\\n'; exit 1")
+        out = self.run_it().stdout
+        self.assertIn("failed: c\n      it broke\n", out)
+        self.assertEqual(out.count("by the way"), 1)
+
     def test_what_failed_is_said_again_in_short_at_the_end(self):
         long = "".join(f"# line {i}\\n" for i in range(100))
         self.add("bad", f"printf '1..2\\nnot ok 1 - c\\n{long}ok 2 - d\\n'; exit 1")
@@ -135,6 +147,11 @@ class Running(unittest.TestCase):
     def test_a_skip_is_a_failure_where_nothing_may_skip(self):
         self.add("good", "printf '1..1\\nok 1 - b # SKIP why\\n'")
         self.assertEqual(self.summary("--no-skip"), (1, "0 passed, 1 failed, 0 skipped"))
+
+    def test_a_long_form_has_more_time(self):
+        self.add("slow", "sleep 2; printf '1..1\\nok 1 - a\\n'", timeout=1)
+        self.assertEqual(self.summary(TAKT_LONG="0"), (1, "0 passed, 2 failed, 0 skipped"))
+        self.assertEqual(self.summary(TAKT_LONG="1"), (0, "1 passed, 0 failed, 0 skipped"))
 
     def test_a_program_that_hangs_is_ended_and_fails(self):
         self.add("slow", "echo 1..1; sleep 60 & sleep 60", timeout=1)
