@@ -31,7 +31,7 @@ RT_GROUP = Path("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")
 
 
 def rt_groups():
-    if Path(CPU_CGROUPS, "cpu.rt_runtime_us").exists():
+    if RT_GROUP.exists():
         return None
     return "no RT groups of the v1 cpu controller here"
 

@@ -234,7 +234,7 @@ class Pinned(Case):
         self.assertEqual(os.sched_getaffinity(self.agent.pid), os.sched_getaffinity(0))
         own = sched_getattr(self.agent.pid)
         for cpu in self.agent.call("Node")["topology"]:
-            self.assertEqual(cpu["ownPpm"], own.runtime * 1000000 // own.period)
+            self.assertAlmostEqual(cpu["ownPpm"], own.runtime * 1e6 / own.period, delta=2)
             self.assertEqual(cpu["promisedPpm"], cpu["ownPpm"])
 
     @test
