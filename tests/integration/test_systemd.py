@@ -18,7 +18,12 @@ from harness import (
     wait_for,
 )
 
+EXIT_FAULT = 70
 FULL = "full"
+REFUSED = (
+    "file descriptor 3, named by LISTEN_FDS, is no listening unix stream socket: "
+    "see ListenStream= in taktd.socket"
+)
 
 
 def bound(family, kind, address, backlog=None):
@@ -27,6 +32,17 @@ def bound(family, kind, address, backlog=None):
     if backlog is not None:
         made.listen(backlog)
     return made
+
+
+# What may be handed over by mistake. An abstract address is chosen where it is empty, unix(7).
+UNFIT = {
+    "a file": lambda: open("/proc/self/status"),
+    "an end of a pair": lambda: socket.socketpair()[0],
+    "a socket of TCP": lambda: bound(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0), 8),
+    "packets": lambda: bound(socket.AF_UNIX, socket.SOCK_SEQPACKET, "", 8),
+    "datagrams": lambda: bound(socket.AF_UNIX, socket.SOCK_DGRAM, ""),
+    "one that does not listen": lambda: bound(socket.AF_UNIX, socket.SOCK_STREAM, ""),
+}
 
 
 def listening(case, path):
@@ -144,6 +160,16 @@ class HandedOver(Case):
                     anothers.setblocking(False)
                     anothers.accept()[0].close()
                 self.assertEqual(taktd.stop(), 0)
+
+    @test
+    def what_is_not_a_listening_stream_socket_is_refused(self):
+        for what, make in UNFIT.items():
+            with self.subTest(what), make() as unfit:
+                notices = Notices(self)
+                taktd = Handed(self, unfit, env={"NOTIFY_SOCKET": notices.name}).spawn()
+                self.assertEqual(taktd.process.wait(WAIT_SECONDS), EXIT_FAULT)
+                self.assertEqual(taktd.log().splitlines()[-1], f"taktd: {REFUSED}")
+                self.assertNotIn("READY=1", notices.all())
 
     @test(needs=[systemd])
     def the_tool_of_systemd_starts_it_for_the_first_call(self):
