@@ -112,6 +112,7 @@ class Agent:
         self.run_dir = self.folder / "run"
         self.log_path = self.folder / "taktd.log"
         self.args, self.env = list(args), dict(env or {})
+        self.stdin = subprocess.DEVNULL
         self.process = None
         self.last_log = []
         case.agents.append(self)
@@ -135,7 +136,7 @@ class Agent:
         with open(self.log_path, "a") as log:
             self.process = subprocess.Popen(
                 self.command(),
-                stdin=subprocess.DEVNULL,
+                stdin=self.stdin,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.env},

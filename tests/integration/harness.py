@@ -102,6 +102,15 @@ def podman():
 
 
 @_probe
+def systemd():
+    """Its tools; that it is the machine's init is not needed."""
+    for program in ("systemd-analyze", "systemd-socket-activate"):
+        if not shutil.which(program):
+            return f"{program} is not installed"
+    return None
+
+
+@_probe
 def agent():
     return None if program("taktd") else "taktd is not built"
 

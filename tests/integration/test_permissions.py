@@ -25,6 +25,7 @@ from harness import (
     program,
     root,
     sched_getattr,
+    systemd,
     test,
     wait_for,
 )
@@ -294,11 +295,12 @@ class UnitAgent(Agent):
         caps = re.search(r"^CapabilityBoundingSet=(.*)$", UNIT.read_text(), re.M).group(1)
         kept = ",".join(f"+{c.lower().removeprefix('cap_')}" for c in caps.split())
         limits = ["setpriv", "--no-new-privs", "--inh-caps=-all", f"--bounding-set=-all,{kept}"]
+        limits += [sys.executable, str(HERE / "syscalls.py"), str(UNIT)]
         return [*limits, *super().command()]
 
 
 class Unit(Case):
-    needs = (root, deadline, connector, podman)
+    needs = (root, deadline, connector, podman, systemd)
 
     def runs_under_it(self, options):
         taktd = UnitAgent(self, cdi_dir="/var/run/cdi").start()
@@ -315,9 +317,9 @@ class Unit(Case):
         wait_for("it is free", lambda: taktd.reservations()["mine"]["state"] == "held")
 
     @test
-    def the_capabilities_of_the_unit_suffice_for_a_container_of_root(self):
+    def the_capabilities_and_calls_of_the_unit_suffice_for_a_container_of_root(self):
         self.runs_under_it([])
 
     @test
-    def the_capabilities_of_the_unit_suffice_for_a_container_of_another_user(self):
+    def the_capabilities_and_calls_of_the_unit_suffice_for_a_container_of_another_user(self):
         self.runs_under_it(["--user", f"{NOBODY}:{NOBODY}"])

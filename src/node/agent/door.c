@@ -159,10 +159,31 @@ static int bind_main(struct door *d, struct err *err)
 	return 0;
 }
 
+static int socket_option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -1 : value;
+}
+
+/* As sd_is_socket_unix(3) asks; libuv would listen on one of TCP as well. */
+static bool is_listening(int fd)
+{
+	return socket_option(fd, SO_DOMAIN) == AF_UNIX &&
+	       socket_option(fd, SO_TYPE) == SOCK_STREAM && socket_option(fd, SO_ACCEPTCONN) == 1;
+}
+
 static int listen_on(struct door *d, int fd, struct err *err)
 {
-	int r = uv_pipe_open(&d->main->pipe, fd);
+	int r;
 
+	if (!is_listening(fd))
+		return err_set(err, -EINVAL,
+			"file descriptor %d, named by LISTEN_FDS, is no listening unix stream socket: "
+			"see ListenStream= in taktd.socket",
+			fd);
+	r = uv_pipe_open(&d->main->pipe, fd);
 	if (r == 0)
 		r = uv_listen((uv_stream_t *)&d->main->pipe, 128, peer_accept);
 	return r < 0 ? err_set_errno(err, r, "listen on the socket that systemd gave") : 0;

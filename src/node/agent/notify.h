@@ -5,7 +5,7 @@
  */
 #pragma once
 
-/* "READY=1", "STATUS=...", "STOPPING=1"; nothing where nobody listens. */
+/* "READY=1", "STOPPING=1"; nothing where nobody listens. */
 void notify_send(const char *text);
 
 /* The one socket that was handed over; -1: none. */
