@@ -15,6 +15,7 @@
 #include "base/fault.h"
 #include "node/agent/agent.h"
 #include "node/cdi/cdi.h"
+#include "node/kernel/sched.h"
 
 struct commit *commit_create(struct agent *a, enum commit_kind kind, const char *name)
 {
@@ -166,8 +167,11 @@ static void *work_on(void *arg)
 	struct commits *all = &a->commits;
 	uint64_t one = 1;
 
-	/* Of this thread alone: a Bind must not wait behind the load that it is there against. */
-	setpriority(PRIO_PROCESS, gettid(), -20);
+	/* A Bind must not wait behind the load that it is there against, and a Reserve not behind
+	 * whoever watches the CDI folder: each step there wakes them. Niceness counts within a session
+	 * only (sched(7), autogroup). A commit computes for some 0.2 ms and waits for the disk. */
+	if (sched_set_fifo(0, 1) < 0)
+		setpriority(PRIO_PROCESS, gettid(), -20);
 	for (;;) {
 		while (sem_wait(&all->go) < 0)
 			;
