@@ -263,5 +263,6 @@ def command_lines(state, kubernetes):
             f"--kubeconfig={conf}/kubelet.kubeconfig",
             f"--hostname-override={NODE}",
             f"--node-ip={NODE_ADDRESS}",
+            "--vmodule=dra_plugin=4",  # it tells of every call of a DRA driver
         ],
     }

@@ -108,6 +108,13 @@ class Programs:
         self.send(name, number)
         self.running.pop(name).wait(60)
 
+    def unread(self, name):
+        """How many connections of that program hold what the other side has not read."""
+        owner = f",pid={self.running[name].pid},"
+        shown = subprocess.run(["ss", "-xnpH"], capture_output=True, text=True, check=True).stdout
+        lines = [line for line in shown.splitlines() if owner in line]
+        return sum(int(line.split()[3]) > 0 for line in lines)
+
     @staticmethod
     def kill_process(pid):
         os.kill(pid, signal.SIGKILL)
@@ -191,6 +198,18 @@ class TaktCase(NodeCase):
             for labels, value in self.kubelet_metric("dra_operations_duration_seconds_count")
             if 'is_error="true"' in labels
         )
+
+    def wait_for_prepare(self, name):
+        """Until the kubelet has asked takt-dra for that claim; the answer is still to come."""
+        uid = self.claim_uid(name)
+        wait_until("the kubelet has it prepared", lambda: self.prepare_is_under_way(uid))
+
+    def prepare_is_under_way(self, uid):
+        """By what the kubelet says before and after each such call, of one claim at a time."""
+        log = (self.cluster.state / "logs" / "kubelet.log").read_text(errors="replace")
+        *_, after = log.rpartition('"Calling NodePrepareResources rpc"')
+        request, _, after = after.partition("\n")
+        return uid in request and '"Done calling NodePrepareResources rpc"' not in after
 
     def kubelet_metric(self, name):
         """[(labels as written, value)] of a metric of the kubelet."""

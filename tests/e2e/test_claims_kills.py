@@ -31,12 +31,6 @@ class Kills(TaktCase):
         self.cluster.delete(*(f"pod/{name}" for name in names))
         self.expect_nothing_promised()
 
-    def wait_for_prepare(self, name):
-        """Returns when the kubelet has asked takt-dra for the pod's claim, which waits in taktd
-        or takt-dra."""
-        self.cluster.wait(f"pod/{name}", "condition=PodScheduled")
-        time.sleep(BOUND_SECONDS)
-
     def end(self, part):
         if part in self.takt.running:
             self.takt.stop(part, signal.SIGKILL)
@@ -58,11 +52,14 @@ class Kills(TaktCase):
         self.expect_all_given_back("late")
 
     def during(self, part):
-        """taktd does not answer while the part ends."""
+        """taktd does not answer while the part ends: takt-dra waits for it, the kubelet for that."""
         self.takt.send("taktd", signal.SIGSTOP)
         try:
+            before = self.takt.unread("takt-dra")
             self.apply_pod("late")
-            self.wait_for_prepare("late")
+            self.wait_for_prepare("late-rt")
+            wait_until("takt-dra asks taktd", lambda: self.takt.unread("takt-dra") > before)
+            self.assertTrue(self.prepare_is_under_way(self.claim_uid("late-rt")))
             self.end(part)
         finally:
             if "taktd" in self.takt.running:
@@ -137,8 +134,7 @@ class Kills(TaktCase):
         before = self.prepare_failures()
         self.takt.send("takt-dra", signal.SIGSTOP)
         self.apply_pod("late")
-        self.wait_for_prepare("late")
-        time.sleep(5)  # a kubelet that has not asked yet needs the API server for it
+        self.wait_for_prepare("late-rt")  # until then the kubelet needs the API server
         api = self.cluster.pid("kube-apiserver")
         os.kill(api, signal.SIGSTOP)
         try:
