@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Claims while the parts of the node end and begin again: before a prepare, in it and after it."""
 
-import contextlib
 import os
 import signal
-import sqlite3
 import time
 
 from cluster import wait_until
 from e2e import test
 from harness import MS
+from processes import start_time
 from takt_node import TaktCase, claim, claiming_pod
 
 BOUND_SECONDS = 1  # after the scheduler's word the kubelet asks for the claim within this time
@@ -198,21 +197,23 @@ class Kills(TaktCase):
 
     @test
     def after_a_reboot_the_pod_is_guaranteed_again(self):
-        """All processes and cgroups are gone and the boot has another id; taktd knows by that."""
+        """What was in /run is gone, the boot has another id, and taktd's store is still there."""
         self.apply_pod("camera")
         process = self.expect_running("camera")
-        self.takt.stop("takt-dra", signal.SIGKILL)
-        self.takt.stop("taktd", signal.SIGKILL)
-        self.cluster.kill("kubelet")
-        self.takt.kill_process(process[0])
-        store = self.takt.folder / "state" / "takt.db"
-        with contextlib.closing(sqlite3.connect(store)) as db, db:
-            db.execute("UPDATE meta SET value = 'another-boot' WHERE key = 'boot_id'")
+        held = set(self.takt.reservations())
+        for part in ("takt-dra", "taktd"):
+            self.takt.stop(part, signal.SIGKILL)
+        self.cluster.power_off()
+        self.assertIsNone(start_time(process[0]))
+        self.assertEqual(self.cdi_files(), set())
+        self.takt.socket.unlink()
+        self.cluster.power_on()
         self.takt.start_taktd()
-        self.takt.start_dra_unregistered()
-        self.cluster.run("kubelet")
+        self.takt.start_dra()
         wait_until("it runs again", lambda: self.restarted("camera"), 240)
-        self.expect_under(self.process_of("camera")[0], 4 * MS, 20 * MS)
+        again = self.expect_running("camera")
+        self.assertNotEqual(again, process)
+        self.assertEqual(set(self.takt.reservations()), held)
         self.expect_all_given_back("camera")
 
     def restarted(self, name):
