@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node with Takt on it for end-to-end tests: taktd, takt-dra, claims and pods that use them."""
 
+import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 from agent import Varlink, program
 from cluster import Kubectl, wait_until
 from e2e import NODE, NodeCase, pod
 from harness import SCHED_DEADLINE, connector, deadline, sched_getattr
+from programs import source
 
 DRIVER = "rt.takt.dev"
 SLICES = "resourceslices.resource.k8s.io"
+PROTOS = Path(__file__).resolve().parents[2] / "src" / "cluster" / "wire"
 DEVICE_CLASS = {
     "apiVersion": "resource.k8s.io/v1",
     "kind": "DeviceClass",
@@ -59,6 +63,12 @@ def use_claim(container):
     """The container uses the pod's claim `rt`."""
     container["resources"] = {"claims": [{"name": "rt"}]}
     return container
+
+
+def grpcurl_built():
+    """Probe: grpcurl is on this machine."""
+    folder = source("grpcurl").folder()
+    return None if folder.exists() else f"{folder} is missing: run tests/e2e/build grpcurl"
 
 
 class Programs:
@@ -199,6 +209,17 @@ class TaktCase(NodeCase):
             if 'is_error="true"' in labels
         )
 
+    def call_dra(self, version, method, *claims):
+        """What takt-dra answers to a client that is not the kubelet, by grpcurl: uid -> answer."""
+        words = [source("grpcurl").folder() / "grpcurl", "-plaintext", "-unix"]
+        words += ["-import-path", PROTOS, "-proto", f"dra_{version}.proto", "-emit-defaults"]
+        words += ["-d", json.dumps({"claims": claims})]
+        words += [self.cluster.node_path(f"/var/lib/kubelet/plugins/{DRIVER}") / "dra.sock"]
+        words += [f"k8s.io.kubelet.pkg.apis.dra.{version}.DRAPlugin/{method}"]
+        done = subprocess.run(words, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)["claims"]
+
     def wait_for_prepare(self, name):
         """Until the kubelet has asked takt-dra for that claim; the answer is still to come."""
         uid = self.claim_uid(name)
@@ -223,4 +244,4 @@ class TaktCase(NodeCase):
 
 
 __all__ = ["DEVICE_CLASS", "DRIVER", "SLICES", "Kubectl", "Programs", "TaktCase"]
-__all__ += ["claim", "claiming_pod", "template", "use_claim"]
+__all__ += ["claim", "claiming_pod", "grpcurl_built", "template", "use_claim"]
