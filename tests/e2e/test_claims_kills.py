@@ -51,7 +51,16 @@ class Kills(TaktCase):
         self.expect_all_given_back("late")
 
     def during(self, part):
-        """taktd does not answer while the part ends: takt-dra waits for it, the kubelet for that."""
+        """taktd does not answer while the part ends: takt-dra waits for it, the kubelet too."""
+        self.apply_pod("there")
+        process = self.expect_running("there")
+        with self.always_under(process[0], 4 * MS, 20 * MS):
+            self.prepare_without(part)
+            self.expect_running("late")
+        self.expect_untouched("there", process)
+        self.expect_all_given_back("there", "late")
+
+    def prepare_without(self, part):
         self.takt.send("taktd", signal.SIGSTOP)
         try:
             before = self.takt.unread("takt-dra")
@@ -64,20 +73,16 @@ class Kills(TaktCase):
             if "taktd" in self.takt.running:
                 self.takt.send("taktd", signal.SIGCONT)
         self.begin(part)
-        self.expect_running("late")
-        self.expect_all_given_back("late")
 
     def after(self, part):
         self.apply_pod("there")
         process = self.expect_running("there")
-        self.end(part)
-        self.expect_under(process[0], 4 * MS, 20 * MS)
-        self.begin(part)
-        self.expect_under(process[0], 4 * MS, 20 * MS)
-        self.apply_pod("next")
-        self.expect_running("next")
+        with self.always_under(process[0], 4 * MS, 20 * MS):
+            self.end(part)
+            self.begin(part)
+            self.apply_pod("next")
+            self.expect_running("next")
         self.expect_untouched("there", process)
-        self.expect_under(process[0], 4 * MS, 20 * MS)
         self.expect_all_given_back("there", "next")
 
     @test
@@ -173,14 +178,14 @@ class Kills(TaktCase):
     def a_claim_that_goes_by_force_while_takt_dra_is_away_is_released_when_it_begins(self):
         self.apply_pod("camera")
         process = self.expect_running("camera")
-        self.takt.stop("takt-dra", signal.SIGKILL)
-        self.cluster.kill("kubelet")
-        self.cluster.kubectl("delete", "pod/camera", "--force", "--grace-period=0")
-        self.cluster.delete("resourceclaim/camera-rt")
-        self.assertEqual(len(self.takt.reservations()), 1)
-        self.takt.start_dra()
-        time.sleep(2)  # it looks half a second after it began
-        self.expect_under(process[0], 4 * MS, 20 * MS)
+        with self.always_under(process[0], 4 * MS, 20 * MS):
+            self.takt.stop("takt-dra", signal.SIGKILL)
+            self.cluster.kill("kubelet")
+            self.cluster.kubectl("delete", "pod/camera", "--force", "--grace-period=0")
+            self.cluster.delete("resourceclaim/camera-rt")
+            self.assertEqual(len(self.takt.reservations()), 1)
+            self.takt.start_dra()
+            time.sleep(2)  # it looks half a second after it began
         self.takt.kill_process(process[0])
         self.expect_nothing_promised()
         self.cluster.run("kubelet")

@@ -88,14 +88,15 @@ class Claims(TaktCase):
         self.assertEqual(len(list(registry.iterdir())), 2)
         first_pod = self.start("camera", runtime="4ms", period="20ms")
         self.expect_under(first_pod[0], 4 * MS, 20 * MS)
-        self.takt.stop("takt-dra", signal.SIGKILL)
-        wait_until(
-            "its sockets are gone",
-            lambda: len(list(registry.iterdir())) == 1
-            and [p.name for p in service.iterdir()] == ["dra-second.sock"],
-        )
-        self.assertEqual(self.takt.slice()["metadata"]["uid"], before)
-        self.start("later", runtime="2ms", period="10ms")
+        with self.always_under(first_pod[0], 4 * MS, 20 * MS):
+            self.takt.stop("takt-dra", signal.SIGKILL)
+            wait_until(
+                "its sockets are gone",
+                lambda: len(list(registry.iterdir())) == 1
+                and [p.name for p in service.iterdir()] == ["dra-second.sock"],
+            )
+            self.assertEqual(self.takt.slice()["metadata"]["uid"], before)
+            self.start("later", runtime="2ms", period="10ms")
         self.expect_untouched("camera", first_pod)
         self.cluster.kubectl("delete", f"{SLICES}/{NODE}-{DRIVER}")
         wait_until("the second publishes", self.takt.slice)
@@ -105,11 +106,11 @@ class Claims(TaktCase):
     @test
     def a_running_pod_keeps_its_reservation_while_takt_dra_and_the_kubelet_start_anew(self):
         process = self.start("camera", runtime="4ms", period="20ms")
-        self.takt.stop("takt-dra", signal.SIGKILL)
-        self.cluster.restart("kubelet")
-        self.expect_under(process[0], 4 * MS, 20 * MS)
-        self.takt.start_dra()
-        self.start("later", runtime="2ms", period="10ms")
+        with self.always_under(process[0], 4 * MS, 20 * MS):
+            self.takt.stop("takt-dra", signal.SIGKILL)
+            self.cluster.restart("kubelet")
+            self.takt.start_dra()
+            self.start("later", runtime="2ms", period="10ms")
         self.expect_untouched("camera", process)
         self.cluster.delete("pod/camera")
         self.cluster.delete("pod/later")

@@ -159,16 +159,15 @@ class Nri(NodeCase):
     def pods_keep_their_reservation_while_containerd_starts_anew_and_the_next_has_it_too(self):
         self.with_nri()
         process = self.start("camera")
-        self.cluster.kill("containerd")
-        self.expect_under(process[0])
-        self.takt.wait_log("the runtime has ended")
-        self.cluster.run("containerd")
-        self.takt.wait_log("NRI: connected; 1 containers")
-        self.start("later")
+        with self.always_under(process[0], RUNTIME, PERIOD):
+            self.cluster.kill("containerd")
+            self.takt.wait_log("the runtime has ended")
+            self.cluster.run("containerd")
+            self.takt.wait_log("NRI: connected; 1 containers")
+            self.start("later")
         self.assertEqual(self.said("later"), [FIRST_LINE])
         self.expect_named("later", "nri")
         self.expect_untouched("camera", process)
-        self.expect_under(process[0])
         self.expect_named("camera", "nri")
 
     @test
