@@ -139,12 +139,7 @@ class Cluster:
             self._check()
             self._end_with_case()
             self._make()
-            try:
-                for name in components.command_lines(self.state, self.kubernetes):
-                    self.run(name)
-                self._wait_for_node()
-            except (ClusterError, ProcessError) as error:
-                raise ClusterError(f"{error}\n{self.last_logs()}") from None
+            self.power_on()
         return self
 
     def down(self):
@@ -157,6 +152,28 @@ class Cluster:
                 machine.undo(self.state)
                 self.processes.end_all()  # what a killed start was about to begin
                 shutil.rmtree(self.state)
+
+    def power_on(self):
+        """Starts all parts; returns once the node is Ready."""
+        try:
+            for name in components.command_lines(self.state, self.kubernetes):
+                self.run(name)
+            self._wait_for_node()
+        except (ClusterError, ProcessError) as error:
+            raise ClusterError(f"{error}\n{self.last_logs()}") from None
+
+    def power_off(self):
+        """Ends all at once and leaves what a power cut does: what is on disk. Processes, pods,
+        cgroups, mounts and all below /run are gone. What others run on the node ends before."""
+        self.processes.end_all()
+        machine.end_pods(self.state)
+        self.processes.end_all()  # shims that were about to begin
+        (self.state / "mounted").unlink()
+        for folder in components.NODE_FOLDERS:
+            if folder.startswith("/run/"):
+                path = components.node_path(self.state, folder)
+                shutil.rmtree(path)
+                path.mkdir()
 
     def _end_with_case(self):
         if isinstance(self.case, type):

@@ -192,9 +192,12 @@ def write_files(state, kubernetes):
     binds = "".join(
         f"mount --bind {node_path(state, folder)} {folder}\n" for folder in NODE_FOLDERS
     )
+    # Each start is a boot of the node, with an id of its own.
     (conf / "mounts.sh").write_text(
-        f"set -e\n{binds}mount --bind {CNI_PROGRAMS} /opt/cni/bin\nmount --make-rshared /\n"
-        f"touch {state}/mounted\nexec sleep infinity\n"
+        f"set -e\n{binds}mount --bind {CNI_PROGRAMS} /opt/cni/bin\n"
+        f"cat /proc/sys/kernel/random/uuid >{state}/boot_id\n"
+        f"mount --bind {state}/boot_id /proc/sys/kernel/random/boot_id\n"
+        f"mount --make-rshared /\ntouch {state}/mounted\nexec sleep infinity\n"
     )
 
 
@@ -263,5 +266,6 @@ def command_lines(state, kubernetes):
             f"--kubeconfig={conf}/kubelet.kubeconfig",
             f"--hostname-override={NODE}",
             f"--node-ip={NODE_ADDRESS}",
+            "--vmodule=dra_plugin=4",  # it tells of every call of a DRA driver
         ],
     }

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an end-to-end test needs besides tests/integration/harness.py: a case with a real node."""
 
+import contextlib
+import time
 from pathlib import Path
 
 from cluster import NODE, Cluster, pod, wait_until
-from harness import CDI_FOLDERS, Case, root, test, wait_for
+from harness import CDI_FOLDERS, SCHED_DEADLINE, Case, root, sched_getattr, test, wait_for
 from processes import start_time
+from puppet import Watcher
+
+LOOK_SECONDS = 0.002
 
 
 def built():
@@ -71,6 +76,26 @@ class NodeCase(Case):
                 pid = int(line.split()[1])
                 return pid, start_time(pid)
         raise AssertionError(f"containerd has no task {container}")
+
+    @contextlib.contextmanager
+    def always_under(self, pid, runtime, period):
+        """The process is under that reservation at each look, all through the block."""
+
+        def look():
+            time.sleep(LOOK_SECONDS)
+            try:
+                now = sched_getattr(pid)
+            except OSError as error:
+                return error.strerror
+            return now.policy, now.runtime, now.period
+
+        watcher = Watcher(look)
+        try:
+            yield
+        finally:
+            watcher.stop()
+        self.assertEqual(watcher.seen, [(SCHED_DEADLINE, runtime, period)])
+        print(f"# looked {watcher.count} times", flush=True)
 
     def expect_untouched(self, name, process):
         """The pod's process is still that one and no container of it was restarted."""

@@ -93,7 +93,7 @@ def prepare(state):
         subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
 
 
-def _end_pods():
+def _end_pod_processes():
     limit = time.monotonic() + UNDO_SECONDS
     while found := pod_processes():
         if time.monotonic() > limit:
@@ -115,11 +115,14 @@ def _remove_cgroups():
         time.sleep(0.01)
 
 
-def _remove_interfaces():
+def _remove_links():
     """The host's ends of the pods' links: each has the pods' gateway as its address."""
     for device in _ip("addr", "show"):
         if any(a.get("local") == POD_GATEWAY for a in device["addr_info"]):
             subprocess.run(["ip", "link", "delete", device["ifname"]], capture_output=True)
+
+
+def _remove_addresses():
     for address in ADDRESSES:
         delete = ["ip", "address", "delete", f"{address}/32", "dev", "lo"]
         subprocess.run(delete, capture_output=True)
@@ -135,6 +138,14 @@ def _unmount_below(folder):
         subprocess.run(["umount", "--lazy", point], check=True)
 
 
+def end_pods(state):
+    """Leaves nothing of the pods but files. The node's own processes have ended before."""
+    _end_pod_processes()
+    _remove_cgroups()
+    _remove_links()
+    _unmount_below(state)
+
+
 def undo(state):
     """Makes the machine as prepare() found it, however far the node had come. The node's own
     processes have ended before."""
@@ -142,10 +153,8 @@ def undo(state):
         before = json.loads((state / "before.json").read_text())
     except FileNotFoundError:
         return  # it had not begun to change anything
-    _end_pods()
-    _remove_cgroups()
-    _remove_interfaces()
-    _unmount_below(state)
+    _remove_addresses()
+    end_pods(state)
     for name, value in before["sysctls"].items():
         if _settings().get(name) != value:
             Path("/proc/sys", name).write_text(value)

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node with Takt on it for end-to-end tests: taktd, takt-dra, claims and pods that use them."""
 
+import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 from agent import Varlink, program
 from cluster import Kubectl, wait_until
 from e2e import NODE, NodeCase, pod
 from harness import SCHED_DEADLINE, connector, deadline, sched_getattr
+from programs import source
 
 DRIVER = "rt.takt.dev"
 SLICES = "resourceslices.resource.k8s.io"
+PROTOS = Path(__file__).resolve().parents[2] / "src" / "cluster" / "wire"
 DEVICE_CLASS = {
     "apiVersion": "resource.k8s.io/v1",
     "kind": "DeviceClass",
@@ -61,6 +65,12 @@ def use_claim(container):
     return container
 
 
+def grpcurl_built():
+    """Probe: grpcurl is on this machine."""
+    folder = source("grpcurl").folder()
+    return None if folder.exists() else f"{folder} is missing: run tests/e2e/build grpcurl"
+
+
 class Programs:
     """taktd and takt-dra on the node, with its mounts."""
 
@@ -107,6 +117,13 @@ class Programs:
     def stop(self, name, number=signal.SIGTERM):
         self.send(name, number)
         self.running.pop(name).wait(60)
+
+    def unread(self, name):
+        """How many connections of that program hold what the other side has not read."""
+        owner = f",pid={self.running[name].pid},"
+        shown = subprocess.run(["ss", "-xnpH"], capture_output=True, text=True, check=True).stdout
+        lines = [line for line in shown.splitlines() if owner in line]
+        return sum(int(line.split()[3]) > 0 for line in lines)
 
     @staticmethod
     def kill_process(pid):
@@ -192,6 +209,29 @@ class TaktCase(NodeCase):
             if 'is_error="true"' in labels
         )
 
+    def call_dra(self, version, method, *claims):
+        """What takt-dra answers to a client that is not the kubelet, by grpcurl: uid -> answer."""
+        words = [source("grpcurl").folder() / "grpcurl", "-plaintext", "-unix"]
+        words += ["-import-path", PROTOS, "-proto", f"dra_{version}.proto", "-emit-defaults"]
+        words += ["-d", json.dumps({"claims": claims})]
+        words += [self.cluster.node_path(f"/var/lib/kubelet/plugins/{DRIVER}") / "dra.sock"]
+        words += [f"k8s.io.kubelet.pkg.apis.dra.{version}.DRAPlugin/{method}"]
+        done = subprocess.run(words, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)["claims"]
+
+    def wait_for_prepare(self, name):
+        """Until the kubelet has asked takt-dra for that claim; the answer is still to come."""
+        uid = self.claim_uid(name)
+        wait_until("the kubelet has it prepared", lambda: self.prepare_is_under_way(uid))
+
+    def prepare_is_under_way(self, uid):
+        """By what the kubelet says before and after each such call, of one claim at a time."""
+        log = (self.cluster.state / "logs" / "kubelet.log").read_text(errors="replace")
+        *_, after = log.rpartition('"Calling NodePrepareResources rpc"')
+        request, _, after = after.partition("\n")
+        return uid in request and '"Done calling NodePrepareResources rpc"' not in after
+
     def kubelet_metric(self, name):
         """[(labels as written, value)] of a metric of the kubelet."""
         text = self.cluster.kubectl("get", "--raw", f"/api/v1/nodes/{NODE}/proxy/metrics")
@@ -204,4 +244,4 @@ class TaktCase(NodeCase):
 
 
 __all__ = ["DEVICE_CLASS", "DRIVER", "SLICES", "Kubectl", "Programs", "TaktCase"]
-__all__ += ["claim", "claiming_pod", "template", "use_claim"]
+__all__ += ["claim", "claiming_pod", "grpcurl_built", "template", "use_claim"]

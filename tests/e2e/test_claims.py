@@ -69,6 +69,62 @@ class Claims(TaktCase):
         self.cluster.delete("pod/twins")
         self.expect_nothing_promised()
 
+    def pod_of_two_claims(self, name):
+        """Its containers `left` and `right` use the claim of that name each."""
+        made = claiming_pod(name, "left")
+        main = made["spec"]["containers"][0]
+        sides = ("left", "right")
+        made["spec"]["resourceClaims"] = [{"name": s, "resourceClaimName": s} for s in sides]
+        made["spec"]["containers"] = [
+            {**main, "name": side, "resources": {"claims": [{"name": side}]}} for side in sides
+        ]
+        return made
+
+    @test
+    def a_pod_of_two_claims_has_each_container_under_its_own(self):
+        self.apply(claim("left", 100000, runtime="2ms", period="20ms"))
+        self.apply(claim("right", 150000, runtime="3ms", period="20ms"))
+        self.apply(self.pod_of_two_claims("twins"))
+        self.ready("twins")
+        pids = self.pids("twins")
+        self.expect_under(pids["left"], 2 * MS, 20 * MS)
+        self.expect_under(pids["right"], 3 * MS, 20 * MS)
+        held = self.takt.reservations()
+        for side in ("left", "right"):
+            resv = held.pop(f"{side}.{self.claim_uid(side)}")
+            self.assertEqual(len(resv["containers"]), 1)
+            self.assertEqual([t["tid"] for t in resv["threads"]], [pids[side]])
+        self.assertEqual(held, {})
+        self.cluster.delete("pod/twins")
+        self.expect_nothing_promised()
+
+    @test
+    def of_two_claims_the_bad_one_keeps_the_pod_from_starting_and_is_named_alone(self):
+        """Both come in one call of the kubelet, which is answered for each."""
+        self.apply(claim("left", 100000, runtime="2ms", period="20ms"))
+        self.apply(claim("right", 100000, runtime="4ms", period="20ms"))
+        self.apply(self.pod_of_two_claims("twins"))
+        wait_until(
+            "the pod tells why",
+            lambda: any(
+                "ResourceClaim right" in e and "need 200000 millionths" in e
+                for e in self.cluster.events_of("twins")
+            ),
+        )
+        self.assertFalse(any("ResourceClaim left" in e for e in self.cluster.events_of("twins")))
+        left = f"left.{self.claim_uid('left')}"
+        self.assertEqual(set(self.takt.reservations()), {left})
+        self.assertEqual(len([f for f in self.cdi_files() if left in f]), 1)
+        for side, told in (("left", ("True", "Reserved")), ("right", ("False", "BadParameters"))):
+            wait_until(f"claim {side} tells", lambda side=side: self.condition_of(side))
+            self.assertEqual(self.condition_of(side)[:2], told)
+        for one in self.cluster.get("pod", "twins")["status"]["containerStatuses"]:
+            self.assertIn("waiting", one["state"])
+        self.assertEqual(self.pids("twins"), {})
+        self.cluster.delete("pod/twins")
+        self.expect_nothing_promised()
+        self.assertEqual([f for f in self.cdi_files() if left in f], [])
+
     @test
     def two_pods_share_a_claim_and_the_last_one_gives_it_back(self):
         self.apply(claim("both", 200000, runtime="2ms", period="20ms", cores=2))

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Claims while the parts of the node end and begin again: before a prepare, in it and after it."""
 
-import contextlib
 import os
 import signal
-import sqlite3
 import time
 
 from cluster import wait_until
 from e2e import test
 from harness import MS
+from processes import start_time
 from takt_node import TaktCase, claim, claiming_pod
 
 BOUND_SECONDS = 1  # after the scheduler's word the kubelet asks for the claim within this time
@@ -30,12 +29,6 @@ class Kills(TaktCase):
     def expect_all_given_back(self, *names):
         self.cluster.delete(*(f"pod/{name}" for name in names))
         self.expect_nothing_promised()
-
-    def wait_for_prepare(self, name):
-        """Returns when the kubelet has asked takt-dra for the pod's claim, which waits in taktd
-        or takt-dra."""
-        self.cluster.wait(f"pod/{name}", "condition=PodScheduled")
-        time.sleep(BOUND_SECONDS)
 
     def end(self, part):
         if part in self.takt.running:
@@ -58,30 +51,38 @@ class Kills(TaktCase):
         self.expect_all_given_back("late")
 
     def during(self, part):
-        """taktd does not answer while the part ends."""
+        """taktd does not answer while the part ends: takt-dra waits for it, the kubelet too."""
+        self.apply_pod("there")
+        process = self.expect_running("there")
+        with self.always_under(process[0], 4 * MS, 20 * MS):
+            self.prepare_without(part)
+            self.expect_running("late")
+        self.expect_untouched("there", process)
+        self.expect_all_given_back("there", "late")
+
+    def prepare_without(self, part):
         self.takt.send("taktd", signal.SIGSTOP)
         try:
+            before = self.takt.unread("takt-dra")
             self.apply_pod("late")
-            self.wait_for_prepare("late")
+            self.wait_for_prepare("late-rt")
+            wait_until("takt-dra asks taktd", lambda: self.takt.unread("takt-dra") > before)
+            self.assertTrue(self.prepare_is_under_way(self.claim_uid("late-rt")))
             self.end(part)
         finally:
             if "taktd" in self.takt.running:
                 self.takt.send("taktd", signal.SIGCONT)
         self.begin(part)
-        self.expect_running("late")
-        self.expect_all_given_back("late")
 
     def after(self, part):
         self.apply_pod("there")
         process = self.expect_running("there")
-        self.end(part)
-        self.expect_under(process[0], 4 * MS, 20 * MS)
-        self.begin(part)
-        self.expect_under(process[0], 4 * MS, 20 * MS)
-        self.apply_pod("next")
-        self.expect_running("next")
+        with self.always_under(process[0], 4 * MS, 20 * MS):
+            self.end(part)
+            self.begin(part)
+            self.apply_pod("next")
+            self.expect_running("next")
         self.expect_untouched("there", process)
-        self.expect_under(process[0], 4 * MS, 20 * MS)
         self.expect_all_given_back("there", "next")
 
     @test
@@ -137,8 +138,7 @@ class Kills(TaktCase):
         before = self.prepare_failures()
         self.takt.send("takt-dra", signal.SIGSTOP)
         self.apply_pod("late")
-        self.wait_for_prepare("late")
-        time.sleep(5)  # a kubelet that has not asked yet needs the API server for it
+        self.wait_for_prepare("late-rt")  # until then the kubelet needs the API server
         api = self.cluster.pid("kube-apiserver")
         os.kill(api, signal.SIGSTOP)
         try:
@@ -178,14 +178,14 @@ class Kills(TaktCase):
     def a_claim_that_goes_by_force_while_takt_dra_is_away_is_released_when_it_begins(self):
         self.apply_pod("camera")
         process = self.expect_running("camera")
-        self.takt.stop("takt-dra", signal.SIGKILL)
-        self.cluster.kill("kubelet")
-        self.cluster.kubectl("delete", "pod/camera", "--force", "--grace-period=0")
-        self.cluster.delete("resourceclaim/camera-rt")
-        self.assertEqual(len(self.takt.reservations()), 1)
-        self.takt.start_dra()
-        time.sleep(2)  # it looks half a second after it began
-        self.expect_under(process[0], 4 * MS, 20 * MS)
+        with self.always_under(process[0], 4 * MS, 20 * MS):
+            self.takt.stop("takt-dra", signal.SIGKILL)
+            self.cluster.kill("kubelet")
+            self.cluster.kubectl("delete", "pod/camera", "--force", "--grace-period=0")
+            self.cluster.delete("resourceclaim/camera-rt")
+            self.assertEqual(len(self.takt.reservations()), 1)
+            self.takt.start_dra()
+            time.sleep(2)  # it looks half a second after it began
         self.takt.kill_process(process[0])
         self.expect_nothing_promised()
         self.cluster.run("kubelet")
@@ -202,21 +202,23 @@ class Kills(TaktCase):
 
     @test
     def after_a_reboot_the_pod_is_guaranteed_again(self):
-        """All processes and cgroups are gone and the boot has another id; taktd knows by that."""
+        """What was in /run is gone, the boot has another id, and taktd's store is still there."""
         self.apply_pod("camera")
         process = self.expect_running("camera")
-        self.takt.stop("takt-dra", signal.SIGKILL)
-        self.takt.stop("taktd", signal.SIGKILL)
-        self.cluster.kill("kubelet")
-        self.takt.kill_process(process[0])
-        store = self.takt.folder / "state" / "takt.db"
-        with contextlib.closing(sqlite3.connect(store)) as db, db:
-            db.execute("UPDATE meta SET value = 'another-boot' WHERE key = 'boot_id'")
+        held = set(self.takt.reservations())
+        for part in ("takt-dra", "taktd"):
+            self.takt.stop(part, signal.SIGKILL)
+        self.cluster.power_off()
+        self.assertIsNone(start_time(process[0]))
+        self.assertEqual(self.cdi_files(), set())
+        self.takt.socket.unlink()
+        self.cluster.power_on()
         self.takt.start_taktd()
-        self.takt.start_dra_unregistered()
-        self.cluster.run("kubelet")
+        self.takt.start_dra()
         wait_until("it runs again", lambda: self.restarted("camera"), 240)
-        self.expect_under(self.process_of("camera")[0], 4 * MS, 20 * MS)
+        again = self.expect_running("camera")
+        self.assertNotEqual(again, process)
+        self.assertEqual(set(self.takt.reservations()), held)
         self.expect_all_given_back("camera")
 
     def restarted(self, name):

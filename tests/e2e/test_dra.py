@@ -9,10 +9,42 @@ import time
 from cluster import wait_until
 from e2e import NODE, test
 from harness import MS
-from takt_node import DRIVER, SLICES, Programs, TaktCase, claim, claiming_pod
+from takt_node import DRIVER, SLICES, Programs, TaktCase, claim, claiming_pod, grpcurl_built
 
 
 class Claims(TaktCase):
+    @test(needs=[grpcurl_built])
+    def both_versions_answer_the_same_and_an_unknown_claim_fails_in_its_own_entry(self):
+        process = self.start("camera", runtime="4ms", period="20ms")
+        uid = self.claim_uid("camera-rt")
+        known = {"namespace": "default", "uid": uid, "name": "camera-rt"}
+        unknown = {"namespace": "default", "uid": "no-uid", "name": "nobody-rt"}
+        self.expect_under(process[0], 4 * MS, 20 * MS)
+        held = set(self.takt.reservations())
+        answers = {}
+        for version in ("v1", "v1beta1"):
+            answers[version] = self.call_dra(version, "NodePrepareResources", known, unknown)
+            self.assertEqual(set(answers[version]), {uid, "no-uid"})
+            refused = answers[version]["no-uid"]
+            self.assertEqual(refused["devices"], [])
+            self.assertIn("nobody-rt", refused["error"])
+            self.assertEqual(answers[version][uid]["error"], "")
+        [device] = answers["v1"][uid]["devices"]
+        self.assertEqual(device["requestNames"], ["rt"])
+        self.assertEqual(device["cdiDeviceIds"], [f"{DRIVER}/reservation=camera-rt.{uid}"])
+        allocation = self.cluster.get("resourceclaim", "camera-rt")["status"]["allocation"]
+        [result] = allocation["devices"]["results"]
+        self.assertEqual(device.pop("shareId"), result["shareID"])
+        self.assertEqual(device["deviceName"], result["device"])
+        self.assertEqual(answers["v1beta1"][uid]["devices"], [device])
+        self.assertEqual(set(self.takt.reservations()), held)
+        self.expect_under(process[0], 4 * MS, 20 * MS)
+        self.expect_untouched("camera", process)
+        self.cluster.delete("pod/camera")
+        self.expect_nothing_promised()
+        again = self.call_dra("v1beta1", "NodeUnprepareResources", known, unknown)
+        self.assertEqual(again, {uid: {"error": ""}, "no-uid": {"error": ""}})
+
     @test
     def a_pod_with_a_claim_runs_under_sched_deadline_and_gives_back_when_it_ends(self):
         process = self.start("camera", runtime="4ms", period="20ms")
@@ -56,14 +88,15 @@ class Claims(TaktCase):
         self.assertEqual(len(list(registry.iterdir())), 2)
         first_pod = self.start("camera", runtime="4ms", period="20ms")
         self.expect_under(first_pod[0], 4 * MS, 20 * MS)
-        self.takt.stop("takt-dra", signal.SIGKILL)
-        wait_until(
-            "its sockets are gone",
-            lambda: len(list(registry.iterdir())) == 1
-            and [p.name for p in service.iterdir()] == ["dra-second.sock"],
-        )
-        self.assertEqual(self.takt.slice()["metadata"]["uid"], before)
-        self.start("later", runtime="2ms", period="10ms")
+        with self.always_under(first_pod[0], 4 * MS, 20 * MS):
+            self.takt.stop("takt-dra", signal.SIGKILL)
+            wait_until(
+                "its sockets are gone",
+                lambda: len(list(registry.iterdir())) == 1
+                and [p.name for p in service.iterdir()] == ["dra-second.sock"],
+            )
+            self.assertEqual(self.takt.slice()["metadata"]["uid"], before)
+            self.start("later", runtime="2ms", period="10ms")
         self.expect_untouched("camera", first_pod)
         self.cluster.kubectl("delete", f"{SLICES}/{NODE}-{DRIVER}")
         wait_until("the second publishes", self.takt.slice)
@@ -73,11 +106,11 @@ class Claims(TaktCase):
     @test
     def a_running_pod_keeps_its_reservation_while_takt_dra_and_the_kubelet_start_anew(self):
         process = self.start("camera", runtime="4ms", period="20ms")
-        self.takt.stop("takt-dra", signal.SIGKILL)
-        self.cluster.restart("kubelet")
-        self.expect_under(process[0], 4 * MS, 20 * MS)
-        self.takt.start_dra()
-        self.start("later", runtime="2ms", period="10ms")
+        with self.always_under(process[0], 4 * MS, 20 * MS):
+            self.takt.stop("takt-dra", signal.SIGKILL)
+            self.cluster.restart("kubelet")
+            self.takt.start_dra()
+            self.start("later", runtime="2ms", period="10ms")
         self.expect_untouched("camera", process)
         self.cluster.delete("pod/camera")
         self.cluster.delete("pod/later")

@@ -11,6 +11,7 @@ from agent import Varlink, program, takt
 from cluster import wait_until
 from e2e import NODE, NodeCase, pod, test
 from harness import MS, SCHED_DEADLINE, connector, deadline, sched_getattr
+from lossy import LossyRuntime
 from takt_node import DEVICE_CLASS, claim
 
 IMAGE = "localhost/first:1"
@@ -158,16 +159,15 @@ class Nri(NodeCase):
     def pods_keep_their_reservation_while_containerd_starts_anew_and_the_next_has_it_too(self):
         self.with_nri()
         process = self.start("camera")
-        self.cluster.kill("containerd")
-        self.expect_under(process[0])
-        self.takt.wait_log("the runtime has ended")
-        self.cluster.run("containerd")
-        self.takt.wait_log("NRI: connected; 1 containers")
-        self.start("later")
+        with self.always_under(process[0], RUNTIME, PERIOD):
+            self.cluster.kill("containerd")
+            self.takt.wait_log("the runtime has ended")
+            self.cluster.run("containerd")
+            self.takt.wait_log("NRI: connected; 1 containers")
+            self.start("later")
         self.assertEqual(self.said("later"), [FIRST_LINE])
         self.expect_named("later", "nri")
         self.expect_untouched("camera", process)
-        self.expect_under(process[0])
         self.expect_named("camera", "nri")
 
     @test
@@ -238,6 +238,30 @@ class Nri(NodeCase):
         self.start("later")
         self.assertEqual(self.said("later"), [FIRST_LINE])
         self.expect_named("later", "nri")
+
+    @test
+    def a_container_that_the_runtime_never_told_of_is_missed_and_gets_its_name(self):
+        socket = self.takt.folder / "lossy.sock"
+        lossy = LossyRuntime(self, socket, self.cluster.node_path("/run/nri/nri.sock"))
+        self.takt.start_dra("--nri-socket", socket)
+        self.takt.wait_log("NRI: connected")
+        self.start("camera")
+        lossy.losing = True
+        os.kill(self.process_of("camera")[0], signal.SIGKILL)
+        process = self.restarted("camera", 0)
+        self.expect_under(process[0])
+        self.assertEqual(self.resv("camera")["via"], "hook")
+        lossy.losing = False
+        self.assertGreater(lossy.lost, 0)
+        log = self.takt.wait_log("NRI: connected")
+        self.assertNotIn("the runtime has not told of", log)
+        self.assertNotEqual(self.resv("camera").get("container"), "default/camera/main")
+        self.start("later")
+        self.takt.wait_log("the runtime has not told of")
+        self.expect_named("camera", "hook")
+        self.expect_named("later", "nri")
+        self.assertEqual(self.process_of("camera"), process)
+        self.expect_under(process[0])
 
     def wake(self):
         if "takt-dra" in self.takt.running:

@@ -14,7 +14,7 @@ from agent import TaktError, Varlink
 from cluster import wait_until
 from e2e import test
 from harness import MS
-from takt_node import DRIVER, TaktCase, claim, claiming_pod, template
+from takt_node import DRIVER, TaktCase, claim, claiming_pod, grpcurl_built, template
 
 LONG = os.environ.get("TAKT_LONG") == "1"
 REPLACEMENTS = 200 if LONG else 20
@@ -52,6 +52,10 @@ class Changes:
         with contextlib.suppress(OSError):
             for change in changes:
                 self.seen.append((change["what"], change["atMs"], change["name"]))
+
+    def of(self, uid):
+        """What happened to the reservations of that claim."""
+        return [what for what, _, name in self.seen if uid in name]
 
     def starts(self):
         """Milliseconds between each end of a program and the next start of one."""
@@ -153,6 +157,38 @@ class Full(TaktCase):
         for process in dying:
             process.kill()
         self.cluster.delete("pod/new")
+        self.release(*ghosts[1:])
+        self.expect_nothing_promised()
+
+    @test(needs=[grpcurl_built])
+    def a_claim_that_is_unprepared_while_its_prepare_waits_for_room_is_not_reserved(self):
+        """As the kubelet's reconcile loop does where the pod was deleted by force meanwhile, once a
+        minute: another client does it here. Not even when there is room at last."""
+        dying = [self.sleeper() for _ in range(3)]
+        ghosts = [self.hold_ghost(f"old{i}", process.pid) for i, process in enumerate(dying)]
+        changes = Changes(self.takt.socket)
+        self.addCleanup(changes.end)
+        self.apply_pod("new")
+        self.wait_for_prepare("new-rt")
+        uid = self.claim_uid("new-rt")
+        wait_until("taktd has no room", lambda: "refused" in changes.of(uid))
+        self.cluster.kubectl("delete", "pod/new", "--force", "--grace-period=0")
+        self.assertTrue(self.prepare_is_under_way(uid))
+        key = {"namespace": "default", "name": "new-rt", "uid": uid}
+        begun = time.monotonic()
+        self.assertEqual(self.call_dra("v1", "NodeUnprepareResources", key), {uid: {"error": ""}})
+        print(f"# unprepared within {time.monotonic() - begun:.1f} s", flush=True)
+        self.assertEqual(set(self.takt.reservations()), set(ghosts))
+        dying[0].kill()
+        dying[0].wait()
+        wait_until("there is room", lambda: ghosts[0] not in self.takt.reservations())
+        self.apply_pod("next")
+        self.expect_running("next")
+        self.assertNotIn("reserved", changes.of(uid))
+        self.assertEqual([f for f in self.cdi_files() if uid in f], [])
+        for process in dying:
+            process.kill()
+        self.cluster.delete("pod/next")
         self.release(*ghosts[1:])
         self.expect_nothing_promised()
 

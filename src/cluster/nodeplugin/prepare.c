@@ -479,6 +479,7 @@ static void give_up(struct errand *e)
 	static const char why[] = "the kubelet has unprepared the claim meanwhile";
 
 	e->given_up = true;
+	reclaim_hurry(e->plugin, e);
 	if (e->waits || e->resume || e->reading)
 		end(e, -ECANCELED, why);
 	else if (e->task)

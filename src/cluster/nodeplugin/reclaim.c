@@ -303,6 +303,13 @@ int reclaim_start(struct plugin *p, uint64_t wait_ms, reclaim_done *done, void *
 	return 0;
 }
 
+void reclaim_hurry(struct plugin *p, const void *data)
+{
+	for (struct sweep *s = p->sweeps; s; s = s->next)
+		if (s->data == data)
+			s->until = 0;
+}
+
 void reclaim_spare(struct plugin *p, const char *uid)
 {
 	for (struct sweep *s = p->sweeps; s; s = s->next)

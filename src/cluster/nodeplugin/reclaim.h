@@ -27,6 +27,9 @@ typedef void reclaim_done(void *data, const struct reclaimed *result);
  */
 int reclaim_start(struct plugin *p, uint64_t wait_ms, reclaim_done *done, void *data);
 
+/* The one with that data waits for nothing any more: `done` comes once it has its answers. */
+void reclaim_hurry(struct plugin *p, const void *data);
+
 /* That claim is being prepared: what was seen of it before does not count. */
 void reclaim_spare(struct plugin *p, const char *uid);
 
