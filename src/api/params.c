@@ -197,7 +197,7 @@ int api_list_decode(const json_t *p, struct api_list *ret, struct err *err)
 
 int api_release_decode(const json_t *p, struct api_release *ret, struct err *err)
 {
-	static const char *const names[] = { "name", "unheld", NULL };
+	static const char *const names[] = { "name", "unheld", "lazy", NULL };
 	struct api_release a = { 0 };
 	int r = names_check(p, names, err);
 
@@ -205,6 +205,8 @@ int api_release_decode(const json_t *p, struct api_release *ret, struct err *err
 		r = name_get(p, true, &a.name, err);
 	if (r == 0)
 		r = bool_get(p, "unheld", &a.unheld, err);
+	if (r == 0)
+		r = bool_get(p, "lazy", &a.lazy, err);
 	if (r < 0)
 		return r;
 	*ret = a;

@@ -61,7 +61,7 @@ int api_list_decode(const json_t *p, struct api_list *ret, struct err *err);
 /* Release. */
 struct api_release {
 	const char *name;
-	bool unheld; /* false where it is absent */
+	bool unheld, lazy; /* false where they are absent */
 };
 
 int api_release_decode(const json_t *p, struct api_release *ret, struct err *err);

@@ -6,7 +6,8 @@
  * the claim's uid, which needs no claim object; most have one, so that one is released while the
  * list of the others is asked for. Both may come again at any time; on one claim they go one after
  * the other, and an unprepare ends the prepare that it finds under way, so that nothing is promised
- * once it is answered. The kubelet is answered first; only then is the outcome told to anybody else.
+ * once it is answered. What a power cut brings back of a lazy Release, reclaim.c ends. The kubelet is
+ * answered first; only then is the outcome told to anybody else.
  */
 #include "cluster/nodeplugin/nodeplugin.h"
 
@@ -408,7 +409,7 @@ static void release_next(struct errand *e)
 		end(e, 0, NULL);
 		return;
 	}
-	parameters = json_pack("{s:O}", "name", json_array_get(e->names, n - 1));
+	parameters = json_pack("{s:O, s:b}", "name", json_array_get(e->names, n - 1), "lazy", 1);
 	if (door_call(e->plugin->door, "rt.takt.Release", parameters, on_released, e) < 0)
 		end(e, -ENOMEM, no_memory);
 }
@@ -462,8 +463,8 @@ static void release_claim(struct errand *e)
 	claim_prefix(key_of(e, "name"), key_of(e, "uid"), first);
 	e->code = 0;
 	json_array_clear(e->names);
-	if (door_call(door, "rt.takt.Release", json_pack("{s:s}", "name", first), on_first_released,
-		    e) == 0)
+	if (door_call(door, "rt.takt.Release", json_pack("{s:s, s:b}", "name", first, "lazy", 1),
+		    on_first_released, e) == 0)
 		e->awaited++;
 	if (door_call(door, "rt.takt.List", json_pack("{s:s}", "prefix", first), on_listed, e) == 0)
 		e->awaited++;

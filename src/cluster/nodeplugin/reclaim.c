@@ -180,7 +180,8 @@ static void on_claim(void *data, const struct kube_answer *answer)
 		answered(s);
 		return;
 	}
-	parameters = json_pack("{s:s, s:b}", "name", one->owner.reservation, "unheld", 1);
+	parameters = json_pack(
+		"{s:s, s:b, s:b}", "name", one->owner.reservation, "unheld", 1, "lazy", 1);
 	if (door_call(s->plugin->door, "rt.takt.Release", parameters, on_released, one) < 0) {
 		s->result.blind = true;
 		answered(s);

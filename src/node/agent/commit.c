@@ -92,7 +92,7 @@ static int work_release(struct commit *c, const struct change *row)
 {
 	struct agent *a = c->agent;
 	struct err err = ERR_NULL;
-	int r = store_release(a->store, c->name, row, &c->err);
+	int r = store_release(a->store, c->name, c->lazy, row, &c->err);
 
 	fault_point("commit.release.stored");
 	if (r < 0 && r != -ENOENT)

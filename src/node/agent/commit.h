@@ -56,6 +56,7 @@ struct commit {
 	struct store_binding binding;
 	struct store_thread thread;
 
+	bool lazy; /* COMMIT_RELEASE */
 	json_t *history; /* COMMIT_HISTORY: an array of changes */
 	int result;
 	pid_t pid; /* of the thread; not written */

@@ -347,6 +347,7 @@ void call_release(struct agent *a, struct door_call *call)
 		door_error(call, API_BUSY, name, "it is being changed at this moment: ask again");
 		return;
 	}
+	c->lazy = asked.lazy;
 	snprintf(c->why, sizeof(c->why), "asked for by process %d", call->pid);
 	release(a, p, c, call);
 }

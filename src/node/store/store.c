@@ -57,9 +57,10 @@ int store_unbind(struct store *s, const char *name, pid_t pid, uint64_t pid_star
 	return tx_end(s, "unbind", threads < 0 ? threads : r, change, err);
 }
 
-int store_release(struct store *s, const char *name, const struct change *change, struct err *err)
+int store_release(
+	struct store *s, const char *name, bool lazy, const struct change *change, struct err *err)
 {
-	int r = tx_begin(s, TX_FOR_GOOD, err);
+	int r = tx_begin(s, lazy ? TX_THIS_BOOT : TX_FOR_GOOD, err);
 
 	if (r == 0)
 		r = sql_run(s, SQL_RELEASE, err, "t", name);

@@ -103,7 +103,9 @@ int store_bind(struct store *s, const char *name, const struct store_binding *bi
 int store_unbind(struct store *s, const char *name, pid_t pid, uint64_t pid_start,
 	const struct change *change, struct err *err);
 /* Its threads go with it; its history stays. */
-int store_release(struct store *s, const char *name, const struct change *change, struct err *err);
+/* lazy: it is not waited for the disk, as if it ended with the boot. */
+int store_release(
+	struct store *s, const char *name, bool lazy, const struct change *change, struct err *err);
 /* A thread is in one reservation: the last one it was put in. */
 int store_attach(struct store *s, const char *name, pid_t tid, uint64_t start,
 	const struct change *change, struct err *err);

@@ -129,16 +129,16 @@ TEST(list_takes_a_name_or_a_prefix_or_nothing)
 TEST(release_takes_a_name_and_whether_only_an_unheld_one_is_meant)
 {
 	cleanup_json json_t *none = json_object(), *plain = load("{\"name\":\"a\"}");
-	cleanup_json json_t *unheld = load("{\"name\":\"a\",\"unheld\":true}");
+	cleanup_json json_t *unheld = load("{\"name\":\"a\",\"unheld\":true,\"lazy\":true}");
 	cleanup_json json_t *text = load("{\"name\":\"a\",\"unheld\":\"yes\"}");
 	struct api_release asked;
 
 	CHECK_EQ(api_release_decode(none, &asked, NULL), -EINVAL);
 	CHECK_EQ(api_release_decode(text, &asked, NULL), -EINVAL);
 	CHECK_EQ(api_release_decode(plain, &asked, NULL), 0);
-	CHECK(!asked.unheld);
+	CHECK(!asked.unheld && !asked.lazy);
 	CHECK_EQ(api_release_decode(unheld, &asked, NULL), 0);
-	CHECK(asked.unheld);
+	CHECK(asked.unheld && asked.lazy);
 }
 
 TEST(reserve_takes_a_document_and_whether_it_is_transient)

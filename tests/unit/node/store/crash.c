@@ -49,7 +49,7 @@ static int step(struct store *s, int n)
 		change.what = "unbound";
 		return store_unbind(s, "a", 12, 99, &change, NULL);
 	case 8:
-		return store_release(s, "b", NULL, NULL);
+		return store_release(s, "b", false, NULL, NULL);
 	case 9:
 		return store_probe_put(s, "k", "v", NULL);
 	default:

@@ -147,7 +147,7 @@ TEST(every_step_of_a_life_survives_a_restart)
 
 	s = fixture_open(NULL);
 	CHECK_TEXT(fixture_content(s), "camera arm arm:14/101 ");
-	CHECK_EQ(store_release(s, "arm", NULL, NULL), 0);
+	CHECK_EQ(store_release(s, "arm", true, NULL, NULL), 0);
 	store_close(s);
 
 	s = fixture_open(NULL);
@@ -186,7 +186,7 @@ TEST(a_promise_is_synced_to_disk_whatever_came_before)
 		CHECK_EQ(store_unbind(s, "a", 12, 0, NULL, NULL), 0);
 		CHECK_EQ(fixture_reserve(s, name, NULL), 0);
 		CHECK_EQ(sync_level(s), 2);
-		CHECK_EQ(store_release(s, name, NULL, NULL), 0);
+		CHECK_EQ(store_release(s, name, false, NULL, NULL), 0);
 		CHECK_EQ(sync_level(s), 2);
 		store_close(s);
 		s = fixture_open(NULL);
@@ -206,7 +206,7 @@ TEST(what_is_not_there_cannot_be_changed)
 	CHECK_EQ(store_bind(s, "ghost", &b, &change, &err), -ENOENT);
 	CHECK_TEXT(err.text, "no reservation ghost is stored");
 	CHECK_EQ(store_unbind(s, "ghost", 12, 99, &change, NULL), -ENOENT);
-	CHECK_EQ(store_release(s, "ghost", &change, NULL), -ENOENT);
+	CHECK_EQ(store_release(s, "ghost", false, &change, NULL), -ENOENT);
 	CHECK_EQ(store_attach(s, "ghost", 1, 1, &change, NULL), -ENOENT);
 	CHECK_TEXT(fixture_history(s, "ghost"), "");
 	CHECK_EQ(store_detach(s, "ghost", 1, NULL, NULL), 0);
