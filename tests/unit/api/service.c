@@ -55,7 +55,8 @@ TEST(the_embedded_interface_is_whole)
 	size_t len = strlen(api_interface);
 
 	CHECK(strncmp(api_interface, "# SPDX-License-Identifier", 25) == 0);
-	CHECK(strstr(api_interface, "method Release(name: string, unheld: ?bool, lazy: ?bool) -> ()") != NULL);
+	CHECK(strstr(api_interface,
+		      "method Release(name: string, unheld: ?bool, lazy: ?bool) -> ()") != NULL);
 	CHECK_TEXT(api_interface + len - strlen(last), last);
 }
 
