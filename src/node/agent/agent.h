@@ -89,7 +89,7 @@ struct agent {
 	uint64_t unheld_since_ns; /* uv_hrtime(): it is more since then; 0: it is not */
 	uv_timer_t retry; /* runs only while something could not be done */
 	unsigned retry_ms;
-	unsigned looks; /* so far; one a second */
+	unsigned audited; /* promises, in the round of look.c that is under way */
 	uv_timer_t look; /* runs only while somebody watches, or holds a promise */
 	struct door_call *later; /* later.c: asked again in a moment */
 	uv_timer_t later_timer;

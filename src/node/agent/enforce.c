@@ -21,7 +21,7 @@
 #define FORK_MS \
 	1 /* longer than a fork takes from its copy of the flags to its look at the policy */
 #define RETRY_MAX_MS 1000
-#define STUCK_LOOKS 4 /* a thread is asked so rarely whether it is: that is a file of /proc */
+#define STUCK_LOOKS 4 /* one look at a thread in so many asks whether it is: a file of /proc */
 /* Threads of one container that are looked at; more than any pid limit in use. */
 #define THREADS_LOOKED_AT 32768
 
@@ -368,7 +368,7 @@ void enforce_audit(struct agent *a, struct promise *p)
 		if (!t->on)
 			continue;
 		on = k->ops->thread_is_on(k, &kt);
-		if (on && (a->looks + i) % STUCK_LOOKS == 0 &&
+		if (on && t->looks++ % STUCK_LOOKS == 0 &&
 			unpaid_is_stuck(t, p->request.dl.period_ns)) {
 			left = true;
 			turn_off(a, k, t->tid);

@@ -39,6 +39,7 @@ struct promise_thread {
 	bool by_hand;
 	bool on; /* false: asked for, and the kernel has not let it yet */
 	int cpu; /* pinned; else -1 */
+	unsigned looks; /* at it, by enforce_audit() */
 	uint64_t owing_deadline_ns, owing_since_ns; /* unpaid.c */
 };
 
