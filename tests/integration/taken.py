@@ -72,12 +72,13 @@ class Taken:
         return (ticks + 1) * SECOND // os.sysconf("SC_CLK_TCK") if ticks else 0
 
     def late(self, since, until):
-        """How much later than it wanted to this program looked at most, in ns: under SCHED_FIFO it
-        waits for nobody but deadline threads, which have far less than all CPUs. So it was the
-        machine that stood still, which not every hypervisor tells as steal."""
+        """How much later than it wanted to this program looked, in ns, all pauses together: under
+        SCHED_FIFO it waits for nobody but deadline threads, which have far less than all CPUs. So it
+        was the machine that stood still, which not every hypervisor tells as steal."""
         seen = self._between(since, until)
-        gaps = [after[0] - before[0] for before, after in zip(seen, seen[1:])]
-        return max(0, int(max(gaps, default=0) - self.SECONDS * SECOND))
+        gaps = (after[0] - before[0] for before, after in zip(seen, seen[1:]))
+        pauses = (int(gap - self.SECONDS * SECOND) for gap in gaps)
+        return sum(pause for pause in pauses if pause > MS)
 
     def charged(self, tid, since, until):
         """To that thread, in ns."""
