@@ -73,7 +73,7 @@ class Pinned(Case):
             self.assertLessEqual(resv["boundNs"], 100 * MS)
             taken += 1
         # Three on each CPU are 0.9 of it; 4 ms of throttle granularity for each other one, and
-        # the agent's own on the first, decide between two and three.
+        # the agent's own, decide between two and three.
         self.assertGreaterEqual(taken, 2 * node["cpus"])
         self.assertLessEqual(taken, 3 * node["cpus"])
 

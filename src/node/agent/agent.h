@@ -30,7 +30,8 @@ struct foreign_thread {
 	struct dl_params dl;
 	bool reclaim;
 	struct cpus cpus; /* that it may use */
-	uint32_t *admit_ids; /* one a set: of the shared one, or of each CPU's; 0: not in it */
+	/* The first, in the shared set; pinned: in each CPU's, by its number. 0: not in it. */
+	uint32_t *admit_ids;
 };
 
 struct foreign {
@@ -79,7 +80,7 @@ struct agent {
 	struct foreign foreign;
 	struct admit_set *shared;
 	struct pace pace;
-	struct admit_set **per_cpu; /* pinned: one of each CPU of the root domain */
+	struct admit_set **per_cpu; /* pinned: one of each CPU of the root domain, by its number */
 	char own_why[ERR_TEXT_MAX]; /* why it has no reservation of its own; "": it has */
 
 	/* How it is done. */

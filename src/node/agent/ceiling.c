@@ -113,24 +113,28 @@ static struct foreign scan_foreign(struct agent *a)
 
 static void uncount(struct agent *a, struct foreign_thread *t)
 {
-	unsigned n = a->probe.unlimited ? cpus_count(&a->probe.root_domain) : 1;
-
-	for (unsigned i = 0; t->admit_ids && i < n; i++)
-		admit_release(a->probe.unlimited ? a->per_cpu[i] : a->shared, t->admit_ids[i]);
+	if (!t->admit_ids)
+		return;
+	if (a->probe.unlimited) {
+		CPUS_FOREACH(cpu, &a->probe.root_domain)
+		{
+			admit_release(a->per_cpu[cpu], t->admit_ids[cpu]);
+		}
+	} else {
+		admit_release(a->shared, t->admit_ids[0]);
+	}
 	free(TAKE(t->admit_ids));
 }
 
 /* On each CPU that it may use, as it may be there all the time. */
 static int count_on_cpus(struct agent *a, struct foreign_thread *t, const struct admit_task *task)
 {
-	unsigned at = 0;
 	int r = 0;
 
 	CPUS_FOREACH(cpu, &a->probe.root_domain)
 	{
 		if (r == 0 && cpus_contains(&t->cpus, cpu))
-			r = admit_hold(a->per_cpu[at], task, &t->admit_ids[at], NULL);
-		at++;
+			r = admit_hold(a->per_cpu[cpu], task, &t->admit_ids[cpu], NULL);
 	}
 	return r;
 }
@@ -139,7 +143,7 @@ static int count(struct agent *a, struct foreign_thread *t)
 {
 	struct admit_task task = foreign_task(t);
 
-	t->admit_ids = calloc(cpus_count(&a->probe.root_domain), sizeof(*t->admit_ids));
+	t->admit_ids = calloc(a->probe.unlimited ? CPUS_MAX : 1, sizeof(*t->admit_ids));
 	if (!t->admit_ids)
 		return -ENOMEM;
 	return a->probe.unlimited ? count_on_cpus(a, t, &task)
@@ -161,8 +165,8 @@ static void count_foreign(struct agent *a, struct foreign found)
 	a->foreign.seen_ns = uv_hrtime();
 	for (size_t i = 0; i < found.n; i++)
 		if (count(a, &a->foreign.threads[i]) < 0) {
-			a->foreign.n =
-				i + 1; /* out of memory: the kernel's own count still holds */
+			/* Out of memory: the kernel's own count still holds. */
+			a->foreign.n = i + 1;
 			return;
 		}
 }

@@ -57,13 +57,15 @@ static int create_sets(struct agent *a, struct err *err)
 	a->speed = speed_read(SPEED_ROOT, &a->probe.root_domain);
 	if (r < 0 || !a->probe.unlimited)
 		return r;
-	a->per_cpu = calloc(m.n_cpus, sizeof(*a->per_cpu));
+	a->per_cpu = calloc(CPUS_MAX, sizeof(*a->per_cpu));
 	if (!a->per_cpu)
 		return err_set(err, -ENOMEM, "out of memory");
-	for (unsigned i = 0; r == 0 && i < m.n_cpus; i++) {
-		struct admit_machine one = { 1, { PINNED_CEILING_Q20 }, m.granularity_ns };
-
-		r = admit_set_create(&a->per_cpu[i], &one, err);
+	m.n_cpus = 1;
+	m.ceiling.q20 = PINNED_CEILING_Q20;
+	CPUS_FOREACH(cpu, &a->probe.root_domain)
+	{
+		if (r == 0)
+			r = admit_set_create(&a->per_cpu[cpu], &m, err);
 	}
 	return r;
 }
@@ -92,8 +94,11 @@ static int hold_own(struct agent *a, struct err *err)
 
 	if (!a->probe.unlimited)
 		return admit_hold(a->shared, &own, &id, err);
-	for (unsigned i = 0; r == 0 && i < cpus_count(&a->probe.root_domain); i++)
-		r = admit_hold(a->per_cpu[i], &own, &id, err);
+	CPUS_FOREACH(cpu, &a->probe.root_domain)
+	{
+		if (r == 0)
+			r = admit_hold(a->per_cpu[cpu], &own, &id, err);
+	}
 	return r;
 }
 
@@ -114,8 +119,8 @@ void room_fini(struct agent *a)
 {
 	if (a->shared)
 		ceiling_fini(a);
-	for (unsigned i = 0; a->per_cpu && i < cpus_count(&a->probe.root_domain); i++)
-		admit_set_destroy(a->per_cpu[i]);
+	for (unsigned cpu = 0; a->per_cpu && cpu < CPUS_MAX; cpu++)
+		admit_set_destroy(a->per_cpu[cpu]);
 	free(a->per_cpu);
 	free(a->topology);
 	admit_set_destroy(a->shared);
@@ -259,17 +264,18 @@ static bool can_prove(struct agent *a, struct promise *p)
 static bool take_pinned(struct agent *a, struct promise *p)
 {
 	char no[PROMISE_REASON_MAX] = "no other CPU is online, in taktd's cpuset and in spec.cpus";
-	unsigned at = 0, found;
+	unsigned found;
 
 	if (!has_named_cpus(a, p))
 		return false;
 	CPUS_FOREACH(cpu, &a->probe.root_domain)
 	{
-		if (may_take(a, p, cpu) && !judge(a, a->per_cpu[at], p))
+		if (!may_take(a, p, cpu))
+			continue;
+		if (!judge(a, a->per_cpu[cpu], p))
 			snprintf(no, sizeof(no), "%s", p->reason);
-		else if (may_take(a, p, cpu) && take_one(a->per_cpu[at], p, cpu, NULL) < 0)
+		else if (take_one(a->per_cpu[cpu], p, cpu, NULL) < 0)
 			snprintf(no, sizeof(no), "taktd is out of memory");
-		at++;
 	}
 	found = p->n_admitted;
 	if (found == p->request.cores)
@@ -305,20 +311,9 @@ bool room_take(struct agent *a, struct promise *p)
 	return judge(a, a->shared, p) && take_one(a->shared, p, -1, NULL) == 0;
 }
 
-/* The CPU's place among those of the root domain, which is its set's. */
 static struct admit_set *set_of(const struct agent *a, const struct promise *p, unsigned i)
 {
-	unsigned at = 0;
-
-	if (p->placement != PLACEMENT_PINNED)
-		return a->shared;
-	CPUS_FOREACH(cpu, &a->probe.root_domain)
-	{
-		if ((int)cpu == p->cpus[i])
-			break;
-		at++;
-	}
-	return a->per_cpu[at];
+	return p->placement == PLACEMENT_PINNED ? a->per_cpu[p->cpus[i]] : a->shared;
 }
 
 struct cpus room_cpus(const struct promise *p)
@@ -334,7 +329,6 @@ static int retake_pinned(
 	struct agent *a, struct promise *p, const struct cpus *cpus, struct err *err)
 {
 	char reason[PROMISE_REASON_MAX];
-	unsigned at = 0;
 	int r = 0;
 
 	if (cpus_count(cpus) != p->request.cores || !cpus_subset(cpus, &a->probe.root_domain)) {
@@ -344,11 +338,10 @@ static int retake_pinned(
 		memcpy(p->reason, reason, sizeof(reason));
 		return r;
 	}
-	CPUS_FOREACH(cpu, &a->probe.root_domain)
+	CPUS_FOREACH(cpu, cpus)
 	{
-		if (r == 0 && cpus_contains(cpus, cpu))
-			r = take_one(a->per_cpu[at], p, cpu, err);
-		at++;
+		if (r == 0)
+			r = take_one(a->per_cpu[cpu], p, cpu, err);
 	}
 	if (r < 0)
 		room_give_back(a, p);

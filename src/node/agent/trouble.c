@@ -23,10 +23,9 @@ static const char *of_bindings(const struct promise *p)
 /* What admission counted with, and is not there. */
 static struct cpus missing_cpus(const struct agent *a, const struct promise *p)
 {
-	struct cpus counted = p->placement == PLACEMENT_PINNED ? CPUS_NONE : a->probe.root_domain;
+	struct cpus counted =
+		p->placement == PLACEMENT_PINNED ? room_cpus(p) : a->probe.root_domain;
 
-	for (unsigned i = 0; p->placement == PLACEMENT_PINNED && i < p->n_admitted; i++)
-		cpus_add(&counted, p->cpus[i]);
 	return cpus_without(&counted, &a->usable);
 }
 
