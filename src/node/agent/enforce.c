@@ -368,7 +368,8 @@ void enforce_audit(struct agent *a, struct promise *p)
 		if (!t->on)
 			continue;
 		on = k->ops->thread_is_on(k, &kt);
-		if (on && t->looks++ % STUCK_LOOKS == 0 &&
+		/* Those that came together do not all have their turn at once. */
+		if (on && (t->looks++ + (unsigned)t->tid) % STUCK_LOOKS == 0 &&
 			unpaid_is_stuck(t, p->request.dl.period_ns)) {
 			left = true;
 			turn_off(a, k, t->tid);

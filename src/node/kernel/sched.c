@@ -112,6 +112,8 @@ bool sched_budget(pid_t tid, int64_t *ret_left_ns, uint64_t *ret_deadline_ns)
 	f = fopen(path, "re");
 	/* The thread's name comes first, and may look like any line: the last one counts. */
 	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "dl.", 3) != 0)
+			continue;
 		has_left |= sscanf(line, "dl.runtime : %" SCNd64, ret_left_ns) == 1;
 		has_deadline |= sscanf(line, "dl.deadline : %" SCNu64, ret_deadline_ns) == 1;
 	}
