@@ -4,6 +4,7 @@
 beat. Asserts nothing. bench_node.py [--build DIR] [--pods N] [--rounds N]"""
 
 import argparse
+import contextlib
 import http.client
 import json
 import os
@@ -47,13 +48,25 @@ class Ground:
 
 
 class Api:
-    """The API server over one connection: kubectl takes longer than what is measured."""
+    """The API server over a connection that is there: kubectl takes longer than what is measured."""
 
     def __init__(self, cluster):
         pki = cluster.state / "pki"
-        context = ssl.create_default_context(cafile=pki / "ca.crt")
-        context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
-        self.connection = http.client.HTTPSConnection(API_ADDRESS, 443, context=context)
+        self.context = ssl.create_default_context(cafile=pki / "ca.crt")
+        self.context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+        self.connection = self._connect()
+
+    def _connect(self):
+        return http.client.HTTPSConnection(API_ADDRESS, 443, context=self.context)
+
+    @contextlib.contextmanager
+    def watch(self, path):
+        """The objects as they change from now on: nobody polls while something is measured."""
+        connection = self._connect()
+        connection.request("GET", f"{path}&watch=true")
+        answer = connection.getresponse()
+        yield (json.loads(line)["object"] for line in answer)
+        connection.close()
 
     def ask(self, method, path, body=None):
         text = json.dumps(body) if body else None
@@ -68,20 +81,17 @@ class Api:
 PODS = "/api/v1/namespaces/default/pods"
 
 
-def started(api, name):
-    for one in api.ask("GET", f"{PODS}/{name}")["status"].get("containerStatuses", []):
-        return "running" in one["state"]
-    return False
+def started(found):
+    return any("running" in one["state"] for one in found["status"].get("containerStatuses", []))
 
 
 def start_seconds(api, made):
     """From the pod's creation until the API server says that its container runs."""
-    name = made["metadata"]["name"]
-    begun = time.monotonic()
-    api.ask("POST", PODS, made)
-    while not started(api, name):
-        time.sleep(0.01)
-    return time.monotonic() - begun
+    with api.watch(f"{PODS}?fieldSelector=metadata.name={made['metadata']['name']}") as seen:
+        begun = time.monotonic()
+        api.ask("POST", PODS, made)
+        next(found for found in seen if started(found))
+        return time.monotonic() - begun
 
 
 class Calls:
@@ -177,7 +187,7 @@ def measure(cluster, ground, takt, pods, rounds):
     names = [f"held-{i}" for i in range(pods)]
     for name in names:
         api.ask("POST", PODS, claiming(name, "small"))
-    wait_until("all run", lambda: all(started(api, name) for name in names), 150)
+    wait_until("all run", lambda: all(map(started, api.ask("GET", PODS)["items"])), 150)
     held = {n: resident(takt.running[n].pid) for n in ("taktd", "takt-dra")}
     without = statistics.median(times["without"])
     for kind, words in (("claim", "a claim"), ("template", "a claim of a template")):

@@ -169,11 +169,7 @@ class Cluster:
         machine.end_pods(self.state)
         self.processes.end_all()  # shims that were about to begin
         (self.state / "mounted").unlink()
-        for folder in components.NODE_FOLDERS:
-            if folder.startswith("/run/"):
-                path = components.node_path(self.state, folder)
-                shutil.rmtree(path)
-                path.mkdir()
+        machine.make_folders(self.state)
 
     def _end_with_case(self):
         if isinstance(self.case, type):
@@ -220,8 +216,6 @@ class Cluster:
         for folder in ("pki", "conf", "logs", "pid", "images"):
             (self.state / folder).mkdir(parents=True)
         self.state.chmod(0o755)
-        for folder in components.NODE_FOLDERS:
-            components.node_path(self.state, folder).mkdir(parents=True)
         versions = {name: self.sources[name].version for name in ("kubernetes", "containerd")}
         (self.state / "versions.json").write_text(json.dumps(versions))
         try:
@@ -229,6 +223,7 @@ class Cluster:
         except MachineError:
             shutil.rmtree(self.state)
             raise
+        machine.make_folders(self.state)
         components.write_files(self.state, self.kubernetes)
 
     def _wait_for_node(self):

@@ -58,13 +58,17 @@ VALID_DAYS = "7"
 
 def node_path(state, path):
     """Where the host finds what the node's programs see at that path."""
-    return Path(state) / "node" / path.strip("/").replace("/", "-")
+    return Path(state) / "node" / path.strip("/")
+
+
+def is_from(version, *least):
+    """Whether a version, as "1.36.3", is that one or a later one, as 1, 36."""
+    return tuple(int(n) for n in version.split(".")[: len(least)]) >= least
 
 
 def feature_gates(kubernetes):
     """The gates that the version needs beyond its defaults: none from 1.36 on."""
-    major, minor = (int(n) for n in kubernetes.split(".")[:2])
-    return {} if (major, minor) >= (1, 36) else {"DRAConsumableCapacity": True}
+    return {} if is_from(kubernetes, 1, 36) else {"DRAConsumableCapacity": True}
 
 
 # Certificates

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from components import API_ADDRESS, NODE_ADDRESS, NODE_FOLDERS, POD_GATEWAY
+from components import API_ADDRESS, NODE_ADDRESS, NODE_FOLDERS, POD_GATEWAY, node_path
 from processes import end, start_time
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -91,6 +91,16 @@ def prepare(state):
         Path(folder).mkdir(exist_ok=True)
     for address in ADDRESSES:
         subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+
+
+def make_folders(state):
+    """The folders that the node has at fixed places. Those below /run are in memory, as on any
+    machine, and are gone with what is mounted below the state folder."""
+    run = node_path(state, "/run")
+    run.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", run], check=True)
+    for folder in NODE_FOLDERS:
+        node_path(state, folder).mkdir(parents=True, exist_ok=True)
 
 
 def _end_pod_processes():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent import Varlink, program
 from cluster import Kubectl, wait_until
+from components import is_from
 from e2e import NODE, NodeCase, pod
 from harness import SCHED_DEADLINE, connector, deadline, sched_getattr
 from programs import source
@@ -78,7 +79,7 @@ class Programs:
         self.cluster = case.cluster
         self.folder = self.cluster.state / "takt"
         self.folder.mkdir(exist_ok=True)
-        self.socket = self.folder / "takt.sock"
+        self.socket = self.cluster.node_path("/run/takt") / "takt.sock"
         self.running = {}
         case.addCleanup(self.end)
 
@@ -199,6 +200,8 @@ class TaktCase(NodeCase):
 
     def prepare_failures(self):
         """How often a prepare or unprepare failed as the kubelet counts it."""
+        # Up to 1.35 the label says true where there was no error.
+        failed = "true" if is_from(self.cluster.kubernetes, 1, 36) else "false"
         return sum(
             value
             for labels, value in self.kubelet_metric("dra_grpc_operations_duration_seconds_count")
@@ -206,7 +209,7 @@ class TaktCase(NodeCase):
         ) + sum(
             value
             for labels, value in self.kubelet_metric("dra_operations_duration_seconds_count")
-            if 'is_error="true"' in labels
+            if f'is_error="{failed}"' in labels
         )
 
     def call_dra(self, version, method, *claims):
