@@ -87,20 +87,6 @@ int holder_create(struct holder **ret, unsigned n_cpus, struct err *err)
 	return 0;
 }
 
-void holder_destroy(struct holder *h)
-{
-	if (!h)
-		return;
-	for (unsigned i = 0; i < h->n; i++) {
-		sched_set_normal(h->threads[i].tid, NULL);
-		sem_post(&h->threads[i].stop);
-		pthread_join(h->threads[i].thread, NULL);
-		sem_destroy(&h->threads[i].ready);
-		sem_destroy(&h->threads[i].stop);
-	}
-	free(h);
-}
-
 static int thread_set(struct holder_thread *t, uint64_t q20)
 {
 	struct dl_params p = { q20 * NSEC_PER_USEC, HOLDER_PERIOD_NS, HOLDER_PERIOD_NS };
@@ -121,11 +107,25 @@ static int thread_hold(struct holder_thread *t, uint64_t q20)
 	if (q20 == t->q20)
 		return 0;
 	fault_point("holder.move");
-	r = q20 ? thread_set(t, q20) : sched_set_normal(t->tid, NULL);
+	r = q20 ? thread_set(t, q20) : sched_set_normal_asleep(t->tid);
 	if (r == 0)
 		t->q20 = q20;
 	fault_point("holder.moved");
 	return r;
+}
+
+void holder_destroy(struct holder *h)
+{
+	if (!h)
+		return;
+	for (unsigned i = 0; i < h->n; i++) {
+		thread_hold(&h->threads[i], 0);
+		sem_post(&h->threads[i].stop);
+		pthread_join(h->threads[i].thread, NULL);
+		sem_destroy(&h->threads[i].ready);
+		sem_destroy(&h->threads[i].stop);
+	}
+	free(h);
 }
 
 /* The share of thread i when the threads are filled one after the other. */

@@ -205,6 +205,13 @@ int sched_set_normal(pid_t tid, nsec_t *ret_late_ns)
 	return r == -ESRCH ? 0 : r;
 }
 
+int sched_set_normal_asleep(pid_t tid)
+{
+	sched_shrink(tid);
+	fault_point("sched.least");
+	return set(tid, (struct attr_v0){ .policy = SCHED_OTHER });
+}
+
 const char *sched_reason(int code)
 {
 	switch (code) {

@@ -55,6 +55,9 @@ int sched_set_fifo(pid_t tid, unsigned priority);
  */
 int sched_set_normal(pid_t tid, nsec_t *ret_late_ns);
 
+/* The same of a deadline thread that sleeps for certain, which is not looked at first. */
+int sched_set_normal_asleep(pid_t tid);
+
 /*
  * To next to nothing. Of a thread that has ended: the kernel took it under SCHED_DEADLINE all the
  * same, and would never take back what it has.
