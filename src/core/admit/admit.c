@@ -15,7 +15,6 @@ static const char *const test_names[_ADMIT_TEST_MAX] = {
 	[ADMIT_TEST_LAG] = "lag",
 	[ADMIT_TEST_BCL] = "bcl",
 	[ADMIT_TEST_SUM] = "sum",
-	[ADMIT_TEST_SUPPLY] = "supply",
 };
 
 static const char *const refusal_names[_ADMIT_REFUSAL_MAX] = {

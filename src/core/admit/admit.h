@@ -59,7 +59,6 @@ enum admit_test {
 	ADMIT_TEST_LAG, /* several CPUs: sum of densities, with the tardiness of all */
 	ADMIT_TEST_BCL, /* several CPUs: interference in each deadline's window */
 	ADMIT_TEST_SUM, /* the kernel's sum, with a tardiness bound: soft */
-	ADMIT_TEST_SUPPLY, /* periodic resource, see supply.h */
 	_ADMIT_TEST_MAX,
 };
 

@@ -83,7 +83,6 @@ static void say_yes(struct sentence *s, const struct admit_verdict *v)
 		[ADMIT_TEST_LAG] = "proven by lag (global EDF, after Devi and Anderson)",
 		[ADMIT_TEST_BCL] = "proven by BCL (global EDF, interference)",
 		[ADMIT_TEST_SUM] = "within the kernel's sum, tardiness by Devi and Anderson",
-		[ADMIT_TEST_SUPPLY] = "proven by the supply of a periodic resource",
 	};
 	char bound[TEXT_NUMBER_MAX];
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a server gives to those inside it, at worst: the periodic resource. Used for groups and
- * for response times of work longer than one budget.
+ * What a server gives to those inside it, at worst: the periodic resource. For response times of
+ * work longer than one budget, and for groups; no verdict uses it, as a group of this kernel
+ * (RT_GROUP_SCHED, v1) only throttles and proves nothing.
  *
  * Shin & Lee, "Periodic resource model for compositional real-time guarantees", RTSS 2003, eq. 2
  * (D = P), and its explicit-deadline form, Easwaran, Anand & Lee, RTSS 2007, eq. 4 (D <= P). Both
