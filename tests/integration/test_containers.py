@@ -262,6 +262,12 @@ class FailsClosed(Containers):
         self.assertTrue(is_on(puppet.pid))  # the kernel lets it: nothing else tells
         cpus.write_text(all_of_them)
         wait_for("it is well again", lambda: "trouble" not in self.resv())
+        wait_for("its end is in the history", lambda: self.troubles()[-1:] == ["over"])
+        self.assertIn("narrowed", self.troubles()[0])
+
+    def troubles(self):
+        changes = self.agent.call("History", name=self.name)["changes"]
+        return [c["why"] for c in changes if c["what"] == "trouble"]
 
     @test
     def no_container_starts_with_a_device_that_was_never_reserved(self):

@@ -75,6 +75,7 @@ struct promise {
 	bool owing; /* a thread of it must not come back yet: see unpaid.c */
 	bool confined; /* a thread of it may not use all CPUs any more */
 	char trouble[PROMISE_REASON_MAX]; /* as told */
+	char trouble_stored[PROMISE_REASON_MAX]; /* as history has it */
 };
 
 struct promises {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/model/cpus.h"
+#include "node/agent/commit.h"
 
 #define UNHELD_NS (2 * NSEC_PER_SEC) /* what comes back by itself is no trouble */
 
@@ -95,9 +96,27 @@ void trouble_look(struct agent *a, struct promise *p)
 		agent_announce(a, &c);
 }
 
+/* Once in a look: what comes and goes faster is in the log alone. */
+static void store_trouble(struct agent *a, struct promise *p)
+{
+	struct commit *c;
+
+	if (strcmp(p->trouble, p->trouble_stored) == 0)
+		return;
+	c = commit_create(a, COMMIT_CHANGE, p->request.name);
+	if (!c)
+		return;
+	memcpy(p->trouble_stored, p->trouble, sizeof(p->trouble));
+	c->change = CHANGE_TROUBLE;
+	snprintf(c->why, sizeof(c->why), "%s", p->trouble[0] ? p->trouble : "over");
+	commit_start(c);
+}
+
 void trouble_look_all(struct agent *a)
 {
 	room_see_cpus(a);
-	for (struct promise *p = a->promises.first; p; p = p->next)
+	for (struct promise *p = a->promises.first; p; p = p->next) {
 		trouble_look(a, p);
+		store_trouble(a, p);
+	}
 }

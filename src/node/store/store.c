@@ -89,7 +89,7 @@ int store_detach(
 
 int store_change(struct store *s, const struct change *change, struct err *err)
 {
-	return tx_end(s, "change", tx_begin(s, TX_FOR_GOOD, err), change, err);
+	return tx_end(s, "change", tx_begin(s, TX_THIS_BOOT, err), change, err);
 }
 
 static const char *column_text(sqlite3_stmt *row, int column)
