@@ -113,6 +113,7 @@ class Verbs(Cli):
         told = self.json("reserve", "camera", "-q", "1ms", "-p", "100ms", "-l", "app=vision")
         self.assertEqual(told["device"], "rt.takt.dev/reservation=camera")
         self.assertEqual(told["reservation"]["labels"], {"app": "vision"})
+        self.assertIsNone(told["reservation"]["container"])  # as takt ps tells it
 
     @test
     def ps_and_describe_json_have_the_promised_keys(self):

@@ -142,5 +142,7 @@ void options_overview(FILE *out)
 		"usage: takt VERB [OPTION...]\n\nCPU time that is promised, kept and shown.\n\n");
 	for (const struct verb *v = verbs; v->name; v++)
 		fprintf(out, "  %-12s%s\n", v->name, v->help);
-	fprintf(out, "\n`takt VERB --help` tells more, takt(1) tells all.\n");
+	fprintf(out,
+		"\nEvery verb takes --json and --socket PATH; `takt --version` tells the version.\n"
+		"`takt VERB --help` tells more, takt(1) tells all.\n");
 }

@@ -58,18 +58,23 @@ const char *show_moment(char buf[static SHOW_TEXT_MAX], int64_t ms)
 	return buf;
 }
 
-int show_complete(json_t *reply, struct err *err)
+static int complete(json_t *resv, struct err *err)
 {
 	static const char *const keys[] = { "boundNs", "container", "cgroup", "via", "trouble" };
-	json_t *reservations = json_object_get(reply, "reservations");
 
-	for (size_t i = 0; i < json_array_size(reservations); i++) {
-		json_t *resv = json_array_get(reservations, i);
-
-		for (size_t k = 0; json_is_object(resv) && k < ARRAY_SIZE(keys); k++)
-			if (!json_object_get(resv, keys[k]) &&
-				json_object_set_new(resv, keys[k], json_null()) < 0)
-				return err_set(err, -ENOMEM, "out of memory");
-	}
+	for (size_t k = 0; json_is_object(resv) && k < ARRAY_SIZE(keys); k++)
+		if (!json_object_get(resv, keys[k]) &&
+			json_object_set_new(resv, keys[k], json_null()) < 0)
+			return err_set(err, -ENOMEM, "out of memory");
 	return 0;
+}
+
+int show_complete(json_t *reply, struct err *err)
+{
+	json_t *reservations = json_object_get(reply, "reservations");
+	int r = complete(json_object_get(reply, "reservation"), err);
+
+	for (size_t i = 0; r == 0 && i < json_array_size(reservations); i++)
+		r = complete(json_array_get(reservations, i), err);
+	return r;
 }

@@ -25,7 +25,7 @@ const char *show_cpu(char buf[static SHOW_TEXT_MAX], int64_t ppm);
 const char *show_moment(char buf[static SHOW_TEXT_MAX], int64_t ms);
 
 /*
- * The reply of List, with every field that takt(1) lists: what the agent left out because
+ * The reply of List or Reserve, with every field that takt(1) lists: what the agent left out because
  * there is none (boundNs, container, cgroup, via, trouble) is null. -ENOMEM.
  */
 int show_complete(json_t *reply, struct err *err);

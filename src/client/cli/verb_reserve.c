@@ -40,7 +40,8 @@ int verb_reserve(int argc, char **argv, struct cli *cli)
 	if (request_finish(&q, name, &err) < 0)
 		return cli_fail_input(name, &err);
 	if (cli_call(cli, "rt.takt.Reserve", json_pack("{s:o}", "document", document_to_json(&q)),
-		    &reply, &err) < 0)
+		    &reply, &err) < 0 ||
+		show_complete(reply, &err) < 0)
 		return cli_fail(name, &err);
 	return print(cli, reply);
 }

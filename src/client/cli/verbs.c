@@ -45,7 +45,7 @@ static const struct option_row admit_options[] = {
 	{ OPTION_CEILING, "ceiling", "PPM",
 		"millionths of each CPU that may be promised; default 950000" },
 	{ OPTION_GRANULARITY, "granularity", "TIME", "throttle granularity; default 0ns" },
-	{ OPTION_MACHINE, "machine", NULL, "ask the agent for all three" },
+	{ OPTION_MACHINE, "machine", NULL, "ask the agent for what is not given of the three" },
 	{ 0 },
 };
 

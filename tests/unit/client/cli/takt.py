@@ -260,10 +260,12 @@ class ReserveTest(Case):
         self.assertEqual(spec["threads"], {"match": ["worker-*", "io"]})
         self.assertIs(spec["reclaim"], True)
 
-    def test_json_is_the_whole_reply(self):
+    def test_json_is_the_whole_reply_with_null_for_what_there_is_none_of(self):
         reply = {"reservation": reservation(), "device": "rt.takt.dev/reservation=camera"}
         self.agent(Reserve={"parameters": reply})
         run = self.expect(0, "reserve", "camera", "-q", "1ms", "-p", "9ms", "--json")
+        none = dict.fromkeys(("boundNs", "container", "cgroup", "via", "trouble"))
+        reply["reservation"] = none | reply["reservation"]
         self.assertEqual(json.loads(run.stdout), reply)
 
     def test_what_is_wrong_is_told_before_anything_is_sent(self):
