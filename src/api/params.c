@@ -119,6 +119,14 @@ int api_bind_decode(const json_t *p, struct api_bind *ret, struct err *err)
 	return 0;
 }
 
+static bool is_among(pid_t tid, const struct api_threads *t, size_t n)
+{
+	while (n > 0)
+		if (t->tids[--n] == tid)
+			return true;
+	return false;
+}
+
 int api_threads_decode(const json_t *p, struct api_threads *ret, struct err *err)
 {
 	static const char *const names[] = { "name", "tids", NULL };
@@ -142,6 +150,8 @@ int api_threads_decode(const json_t *p, struct api_threads *ret, struct err *err
 		if (r < 0)
 			return r;
 		t.tids[i] = (pid_t)json_integer_value(tid);
+		if (is_among(t.tids[i], &t, i))
+			return err_set(err, -EINVAL, "tids: %d is there twice", t.tids[i]);
 	}
 	*ret = t;
 	return 0;

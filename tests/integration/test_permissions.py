@@ -226,6 +226,7 @@ class Prisoner(Case):
             (["rt.takt.List", {"name": "mine"}], "ok"),
             (["rt.takt.Attach", {"tids": ["$THREAD"]}], "ok"),
             (["rt.takt.Attach", {"name": "mine", "tids": ["$SELF"]}], "ok"),
+            (["rt.takt.Detach", {"tids": ["$SELF", "$SELF"]}], "BadArgument"),
             (["rt.takt.Detach", {"tids": ["$SELF"]}], "ok"),
             (["rt.takt.Detach", {"name": "mine", "tids": ["$THREAD"]}], "ok"),
             (["org.varlink.service.GetInfo", {}], "ok"),

@@ -88,7 +88,8 @@ TEST(attach_takes_up_to_64_threads)
 TEST(attach_refuses_what_is_no_thread)
 {
 	static const char *const bad[] = { "{\"tids\":7}", "{}", "{\"tids\":[0]}",
-		"{\"tids\":[\"1\"]}", "{\"tids\":[1],\"name\":\"\"}", "{\"tids\":[1],\"pid\":1}" };
+		"{\"tids\":[\"1\"]}", "{\"tids\":[1],\"name\":\"\"}", "{\"tids\":[1],\"pid\":1}",
+		"{\"tids\":[1,2,1]}" };
 	struct api_threads t;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
