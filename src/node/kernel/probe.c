@@ -16,6 +16,7 @@
 #include "node/kernel/sched.h"
 
 #define OVERRUN_PERIODS 20
+#define OVERRUN_TRIES 4
 /* Longer than any interrupt, shorter than any throttling. */
 #define GAP_NS (300 * NSEC_PER_USEC)
 
@@ -154,23 +155,26 @@ void probe_run(struct probe *ret)
 
 struct overrun {
 	nsec_t tick_ns, worst_ns;
-	bool tried;
+	bool tried; /* to the end, and nothing else took the CPU meanwhile */
 };
 
 /*
  * Spins under a budget of a tick and a quarter; each gap in the wall clock is a throttling. What
  * ran since the start, less a budget for each period begun, is the overrun that is not yet paid
- * back.
+ * back. Alone it is throttled once in each period: a gap too many or too few was somebody else's (a
+ * hypervisor's, another deadline thread's), and would hide overruns.
  */
 static void spin_over_budget(void *arg)
 {
 	struct overrun *o = arg;
 	struct dl_params p = { .runtime_ns = o->tick_ns + o->tick_ns / 4 };
-	nsec_t last, ran_before, end;
+	nsec_t begun, last, ran_before, end;
 	unsigned periods = 0;
+	bool alone = true;
 
 	/* Not a multiple of the tick, so that budgets end at every phase of it. */
 	p.period_ns = p.deadline_ns = 4 * o->tick_ns + o->tick_ns / 4;
+	begun = clock_ns(CLOCK_MONOTONIC);
 	if (sched_set_deadline(0, &p, false) < 0)
 		return;
 	last = clock_ns(CLOCK_MONOTONIC);
@@ -181,6 +185,7 @@ static void spin_over_budget(void *arg)
 
 		if (now - last > GAP_NS) {
 			periods++;
+			alone &= (now - begun) / p.period_ns == periods;
 			ran = clock_ns(CLOCK_THREAD_CPUTIME_ID) - ran_before;
 			granted = periods * p.runtime_ns;
 			if (ran > granted && ran - granted > o->worst_ns)
@@ -188,16 +193,19 @@ static void spin_over_budget(void *arg)
 		}
 		last = now;
 	}
-	o->tried = periods == OVERRUN_PERIODS;
+	o->tried = periods == OVERRUN_PERIODS && alone;
 }
 
 void probe_overrun(nsec_t tick_ns, struct probe_overrun *ret)
 {
-	struct overrun o = { .tick_ns = tick_ns };
+	struct overrun o = { 0 };
 	struct dummy d;
 
-	if (dummy_start(&d, spin_over_budget, &o))
-		dummy_end(&d);
+	for (unsigned i = 0; i < OVERRUN_TRIES && !o.tried; i++) {
+		o = (struct overrun){ .tick_ns = tick_ns };
+		if (dummy_start(&d, spin_over_budget, &o))
+			dummy_end(&d);
+	}
 	ret->measured = o.tried;
 	ret->worst_ns = o.worst_ns;
 	ret->granularity_ns = tick_ns;
