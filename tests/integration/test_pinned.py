@@ -98,6 +98,19 @@ class Pinned(Case):
             self.assertEqual(os.sched_getaffinity(tid), all_cpus)
 
     @test
+    def what_a_pinned_thread_starts_is_not_pinned(self):
+        all_cpus = os.sched_getaffinity(0)
+        self.agent.reserve(self.name, "30ms", "100ms")
+        puppet = self.stage.container(self.name)
+        wait_for("its thread is under it", lambda: is_on(puppet.pid))
+        puppet.start("a")
+        puppet.do("main", "fork")
+        child = self.stage.next()
+        for tid in (puppet.tid("a"), child.pid):
+            wait_for("it may use all CPUs", lambda t=tid: os.sched_getaffinity(t) == all_cpus)
+        self.assertEqual(len(os.sched_getaffinity(puppet.pid)), 1)
+
+    @test
     def a_container_that_may_not_use_the_promised_cpu_does_not_start(self):
         cpus = sorted(os.sched_getaffinity(0))
         self.agent.reserve(self.name, "30ms", "100ms")

@@ -131,6 +131,8 @@ void agent_announce(struct agent *a, const struct change *c);
 int enforce_hold(struct agent *a);
 /* Carries out which threads of the promise hold its servers, from the kernel's truth. */
 void enforce_threads(struct agent *a, struct promise *p);
+/* A thread began in process `in` of the promise, or a process that it started. */
+void enforce_began(struct agent *a, const struct promise *p, pid_t in, pid_t tid);
 /*
  * Looks whether its threads are still under it: a program can leave, and its cpuset be narrowed,
  * without an event. One that left is put in again.

@@ -354,6 +354,15 @@ static int find_on(void *context, pid_t tid)
 	       is_on(c, &s);
 }
 
+void enforce_began(struct agent *a, const struct promise *p, pid_t in, pid_t tid)
+{
+	struct kern *k = kern_of(a, p);
+
+	for (unsigned i = 0; k && k->ops->thread_began && i < p->n_threads; i++)
+		if (p->threads[i].on && p->threads[i].pid == in)
+			k->ops->thread_began(k, tid, p->threads[i].cpu);
+}
+
 void enforce_audit(struct agent *a, struct promise *p)
 {
 	struct kern *k = kern_of(a, p);

@@ -38,6 +38,7 @@ static void on_forked(struct event_handler *h, pid_t parent, pid_t pid, pid_t ti
 		return;
 	if (pid == tid)
 		tasks_add_forked(&a->tasks, p, t->binding, pid);
+	enforce_began(a, p, t->pid, tid);
 	if (follows_threads(p, t->binding) && p->n_threads < p->request.cores)
 		enforce_threads(a, p);
 }

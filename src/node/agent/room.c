@@ -374,5 +374,13 @@ bool room_bound(const struct agent *a, const struct promise *p, nsec_t *ret_ns)
 	why_unproven(a, p, unproven);
 	if (p->placement == PLACEMENT_GROUP || p->n_admitted == 0 || unproven[0])
 		return false;
-	return admit_bound(set_of(a, p, 0), p->admit_ids[0], ret_ns);
+	*ret_ns = 0;
+	for (unsigned i = 0; i < p->n_admitted; i++) {
+		nsec_t its;
+
+		if (!admit_bound(set_of(a, p, i), p->admit_ids[i], &its))
+			return false;
+		*ret_ns = its > *ret_ns ? its : *ret_ns;
+	}
+	return true;
 }

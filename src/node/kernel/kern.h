@@ -48,6 +48,12 @@ struct kern_ops {
 	bool (*thread_is_on)(struct kern *k, const struct kern_thread *t);
 
 	/*
+	 * A thread or process was started in a process that has a thread on (pinned: at that CPU):
+	 * takes from it what it inherited of that. NULL: RESET_ON_FORK does.
+	 */
+	void (*thread_began)(struct kern *k, pid_t tid, int cpu);
+
+	/*
 	 * A thread that is on may not use all CPUs that its promise counts on any more: a cpuset can
 	 * be narrowed under it. NULL: thread_is_on says that too, or it does not matter.
 	 */

@@ -39,6 +39,16 @@ static void pinned_unbind(struct kern *k, const struct kern_container *c)
 {
 }
 
+/* The kernel narrows a full mask to the thread's cpuset by itself (sched_setaffinity(2)). */
+static void widen(pid_t tid)
+{
+	struct cpus all = { 0 };
+
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		cpus_add(&all, cpu);
+	affinity_set(tid, &all);
+}
+
 static int pinned_thread_on(struct kern *k, const struct kern_thread *t)
 {
 	struct cpus one = { 0 };
@@ -47,19 +57,30 @@ static int pinned_thread_on(struct kern *k, const struct kern_thread *t)
 	cpus_add(&one, t->cpu);
 	r = affinity_set(t->tid, &one);
 	fault_point("pinned.moved");
-	return r < 0 ? r : sched_set_deadline(t->tid, &t->dl, t->reclaim);
+	if (r == 0)
+		r = sched_set_deadline(t->tid, &t->dl, t->reclaim);
+	if (r < 0)
+		widen(t->tid);
+	return r;
 }
 
-/* The kernel narrows a full mask to the thread's cpuset by itself (sched_setaffinity(2)). */
 static int pinned_thread_off(struct kern *k, pid_t tid, nsec_t *ret_late_ns)
 {
-	struct cpus all = { 0 };
 	int r = sched_set_normal(tid, ret_late_ns);
 
-	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
-		cpus_add(&all, cpu);
-	affinity_set(tid, &all);
+	widen(tid);
 	return r;
+}
+
+/* RESET_ON_FORK takes the policy from what a thread starts, and leaves it the mask. */
+static void pinned_thread_began(struct kern *k, pid_t tid, int cpu)
+{
+	struct sched_now now;
+	struct cpus has;
+
+	if (sched_get(tid, &now) == 0 && now.policy != SCHED_DEADLINE &&
+		affinity_get(tid, &has) == 0 && cpus_count(&has) == 1 && cpus_contains(&has, cpu))
+		widen(tid);
 }
 
 static bool pinned_thread_is_on(struct kern *k, const struct kern_thread *t)
@@ -85,6 +106,7 @@ static const struct kern_ops pinned_ops = {
 	.thread_on = pinned_thread_on,
 	.thread_off = pinned_thread_off,
 	.thread_is_on = pinned_thread_is_on,
+	.thread_began = pinned_thread_began,
 	.thread_carries = true,
 	.destroy = pinned_destroy,
 };
