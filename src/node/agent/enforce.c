@@ -112,6 +112,8 @@ int enforce_hold(struct agent *a)
 	return r;
 }
 
+static void wait_to_retry(struct agent *a, uint64_t ms);
+
 static void retry(uv_timer_t *timer)
 {
 	struct agent *a = container_of(timer, struct agent, retry);
@@ -124,16 +126,26 @@ static void retry(uv_timer_t *timer)
 	enforce_hold(a);
 	if (a->retry_ms) {
 		a->retry_ms = 2 * waited < RETRY_MAX_MS ? 2 * waited : RETRY_MAX_MS;
-		uv_timer_start(&a->retry, retry, a->retry_ms, 0);
+		wait_to_retry(a, a->retry_ms);
 	}
+}
+
+/* Where something comes free sooner, then. */
+static void wait_to_retry(struct agent *a, uint64_t ms)
+{
+	uint64_t ending = ceiling_ending_ms(a);
+
+	uv_timer_start(&a->retry, retry, ending && ending < ms ? ending : ms, 0);
 }
 
 void enforce_start_retry(struct agent *a)
 {
-	if (a->retry_ms)
+	if (a->retry_ms) {
+		wait_to_retry(a, uv_timer_get_due_in(&a->retry));
 		return;
+	}
 	a->retry_ms = RETRY_FIRST_MS;
-	uv_timer_start(&a->retry, retry, a->retry_ms, 0);
+	wait_to_retry(a, a->retry_ms);
 }
 
 static struct kern_thread kern_thread_of(const struct promise *p, pid_t tid, int cpu)
