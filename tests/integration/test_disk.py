@@ -141,6 +141,24 @@ class Full(Disk):
         self.assertEqual([t["tid"] for t in agent.reservations()["hand"]["threads"]], [two.pid])
 
     @test
+    def what_ends_while_the_disk_is_full_is_released_when_there_is_room(self):
+        agent = CrashAgent(self)
+        mount(self, agent.state_dir, "size=2m,mode=700")
+        agent.start()
+        document = agent.reserve("kept", "1ms", "100ms")["document"]
+        document["metadata"]["name"] = "brief"
+        owner = agent.connect()
+        owner.call("Reserve", document=document, transient=True)
+        filler = fill(agent.state_dir)
+        self.fill_by_reserving(agent)
+        owner.close()
+        wait_for("its end is refused", lambda: "brief: still promised" in agent.log())
+        self.assertIn("brief", agent.reservations())
+        filler.unlink()
+        wait_for("it is released", lambda: "brief" not in agent.reservations())
+        self.agrees(agent)
+
+    @test
     def a_full_cdi_folder_refuses_and_does_not_hinder_a_release(self):
         agent = CrashAgent(self)
         mount(self, agent.cdi_dir, "size=64k")

@@ -247,6 +247,7 @@ static void released(struct agent *a, struct commit *c, int r)
 				agent_log("%s: %s", c->name, why.text);
 		enforce_threads(a, p);
 		follow_unbind_ended(a, p);
+		look_start(a);
 		agent_log("%s: still promised, as its end was not written to disk: %s", c->name,
 			c->err.text);
 		if (call)

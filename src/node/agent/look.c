@@ -127,6 +127,13 @@ void look_now(struct agent *a)
 	have_last = true;
 }
 
+/* Those whose end could not be written to disk before. */
+static void expire_all(struct agent *a)
+{
+	for (struct promise *p = a->promises.first; p; p = p->next)
+		intake_expire(a, p);
+}
+
 /* Goes on where the last look stopped. Returns whether somebody holds a promise. */
 static bool audit_some(struct agent *a)
 {
@@ -134,7 +141,7 @@ static bool audit_some(struct agent *a)
 	bool held = false;
 
 	for (struct promise *p = a->promises.first; p; p = p->next) {
-		held |= p->bindings != NULL;
+		held |= p->bindings || p->transient;
 		if (at++ < a->audited || threads >= AUDIT_THREADS)
 			continue;
 		threads += p->n_threads;
@@ -152,6 +159,7 @@ static void on_look(uv_timer_t *timer)
 	bool watched = door_is_watched(a->door), held;
 
 	pace_check(a);
+	expire_all(a);
 	held = audit_some(a);
 	if (watched)
 		look_now(a);
