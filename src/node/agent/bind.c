@@ -31,6 +31,7 @@ int bind_prepare(struct agent *a, struct promise *p, struct binding *b, struct e
 {
 	int r = enforce_bind(a, p, b, err);
 
+	b->prepared |= r == 0;
 	fault_point("bind.prepared");
 	if (r == 0 && !p->listener)
 		r = door_listen_own(a, p, err);
@@ -78,7 +79,8 @@ int bind_create(struct binding **ret, const struct api_bind *asked, struct err *
 
 void bind_end(struct agent *a, struct promise *p, struct binding *b)
 {
-	enforce_unbind(a, p, b);
+	if (b->prepared)
+		enforce_unbind(a, p, b);
 	tasks_remove_all(&a->tasks, b);
 	promise_remove_binding(p, b);
 	binding_destroy(b);

@@ -21,6 +21,7 @@ struct binding {
 	uint64_t start;
 	/* The program that pid ran when it was bound (a runtime's init); its own comes by exec. */
 	uint64_t program; /* proc_program() */
+	bool prepared; /* what its threads need was made: see kern_ops.bind */
 	bool running; /* its own program has begun: the rule for threads holds from then on */
 	bool early; /* the rule holds from before that on: see await_runtime() */
 	bool by_attach; /* threads were put in by hand; the rule for threads does not hold */

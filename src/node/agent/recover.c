@@ -97,6 +97,7 @@ static int each_binding(void *context, const char *name, const struct store_bind
 	b->program = from->program;
 	b->by_attach = from->by_attach;
 	b->via = from->via;
+	b->prepared = true; /* by the agent before */
 	promise_add_binding(p, b);
 	return 0;
 }
