@@ -152,24 +152,32 @@ static void answer_attached(struct agent *a, struct door_call *call, struct prom
 		calls_reply_reservation(call, p);
 }
 
+/* One of several threads is enough that the answer is no yes; the last one answers. */
+static void note_failure(struct door_call *call, const struct commit *c, int r)
+{
+	if (r < 0 && !call->failed[0])
+		snprintf(call->failed, sizeof(call->failed), "%s", c->err.text);
+}
+
 static void attached(struct agent *a, struct commit *c, int r)
 {
 	struct door_call *call = c->context;
 	struct promise *p = promises_find(&a->promises, c->name);
 
+	note_failure(call, c, r);
 	if (r == 0 && p && p->bindings && p->state != RESV_DRAINING) {
 		/* A process that is known keeps the binding that it has. */
 		tasks_add(&a->tasks, p, p->bindings, c->pid);
 		add_by_hand(a, p, c->pid, c->thread.tid, c->thread.start);
 	}
-	if (!call)
-		return; /* another thread of the same call answers it */
+	if (c->more)
+		return;
 	if (p)
 		p->settled = true;
-	if (r < 0) {
+	if (call->failed[0]) {
 		if (p)
 			enforce_threads(a, p); /* what was told meanwhile */
-		door_error(call, API_FAILED, c->name, c->err.text);
+		door_error(call, API_FAILED, c->name, call->failed);
 	} else if (!p || !p->bindings) {
 		door_error(call, API_NOT_APPLICABLE, c->name, "its processes have ended");
 		if (p)
@@ -196,7 +204,8 @@ static void write_threads(struct agent *a, struct door_call *call, const struct 
 		c->thread.tid = t->threads[i].tid;
 		c->thread.start = t->threads[i].start;
 		c->done = done;
-		c->context = i + 1 == t->n ? call : NULL;
+		c->context = call;
+		c->more = i + 1 < t->n;
 	}
 	for (size_t i = 0; i < t->n; i++)
 		if (whole)
@@ -268,16 +277,17 @@ static void detached(struct agent *a, struct commit *c, int r)
 	struct door_call *call = c->context;
 	struct promise *p = promises_find(&a->promises, c->name);
 
+	note_failure(call, c, r);
 	/* Still on disk, so it still is under it. */
 	if (r < 0 && p->bindings)
 		add_by_hand(a, p, c->pid, c->thread.tid, c->thread.start);
-	if (!call)
+	if (c->more)
 		return;
 	p->settled = true;
 	follow_attached(a, p);
 	fault_point("detach.reply");
-	if (r < 0)
-		door_error(call, API_FAILED, c->name, c->err.text);
+	if (call->failed[0])
+		door_error(call, API_FAILED, c->name, call->failed);
 	else
 		calls_reply_reservation(call, p);
 }

@@ -45,6 +45,7 @@ struct commit {
 	struct commit *next;
 	commit_done_fn *done; /* NULL: nobody waits; a failure is logged */
 	void *context; /* of done */
+	bool more; /* commits of the same context come after it */
 	struct err err;
 
 	char name[RESV_NAME_MAX + 1];

@@ -26,6 +26,7 @@ struct door_call {
 	pid_t pid; /* who connected, SO_PEERCRED */
 	bool watching; /* never answered: it goes with its peer */
 	struct door_call *next; /* among the watchers, or those of later.c */
+	char failed[ERR_TEXT_MAX]; /* why a part of it did not succeed; "": all did */
 	unsigned times_later; /* how often it was put off */
 	uint64_t due_ms; /* uv_now(): when it is asked again */
 };
