@@ -22,6 +22,7 @@
 	1 /* longer than a fork takes from its copy of the flags to its look at the policy */
 #define RETRY_MAX_MS 1000
 #define STUCK_LOOKS 4 /* one look at a thread in so many asks whether it is: a file of /proc */
+#define MANY_THREADS 64 /* their files take a part of taktd's budget */
 /* Threads of one container that are looked at; more than any pid limit in use. */
 #define THREADS_LOOKED_AT 32768
 
@@ -425,6 +426,10 @@ static int add_candidate(void *context, pid_t tid)
 
 	if (c->n >= THREADS_LOOKED_AT || (c->n == c->capacity && !grow(c)))
 		return -ENOMEM;
+	if (c->n % MANY_THREADS == MANY_THREADS - 1) {
+		pace_burst(c->agent);
+		pace_check(c->agent);
+	}
 	if (proc_thread_stat(c->pid, tid, &s) < 0 || is_dead(&s))
 		return 0;
 	t = &c->threads[c->n];

@@ -206,17 +206,18 @@ static void on_exited(struct event_handler *h, pid_t pid, pid_t tid)
 	struct task *t = tasks_find(&a->tasks, pid);
 	struct promise *p = t ? t->promise : NULL;
 	struct binding *b;
+	bool lost = false;
 
 	if (!p)
 		return;
-	for (unsigned i = 0; i < p->n_threads; i++)
+	for (unsigned i = 0; i < p->n_threads && !lost; i++)
 		if (p->threads[i].tid == tid && proc_thread_gone(pid, tid)) {
 			lose_thread(a, p, i);
-			break;
+			lost = true;
 		}
-	/* Of several containers, another one may be waiting for what it had. */
-	if (p->settled &&
-		(follows_threads(p, t->binding) || promise_by_attach(p) || p->bindings->next))
+	/* Another thread, of another container too, may be waiting for what it had. */
+	if (p->settled && (promise_by_attach(p) ||
+				  (lost && (follows_threads(p, t->binding) || p->bindings->next))))
 		follow_attached(a, p);
 	/* By then the promise may be free, and its tasks with it. */
 	t = tasks_find(&a->tasks, pid);
@@ -270,9 +271,8 @@ static int find_member(void *context, pid_t pid)
 	return 0;
 }
 
-bool follow_find(struct agent *a, struct promise *p, struct binding *b)
+static void forget_gone(struct agent *a, struct binding *b)
 {
-	struct search s = { .agent = a, .promise = p, .binding = b };
 	struct task *next;
 
 	for (struct task *t = b->tasks; t; t = next) {
@@ -280,6 +280,13 @@ bool follow_find(struct agent *a, struct promise *p, struct binding *b)
 		if (proc_gone(t->pid, t->start))
 			tasks_remove(&a->tasks, t);
 	}
+}
+
+bool follow_find(struct agent *a, struct promise *p, struct binding *b)
+{
+	struct search s = { .agent = a, .promise = p, .binding = b };
+
+	forget_gone(a, b);
 	pace_burst(a);
 	/* Until no process has a parent that was just found. */
 	do {
@@ -289,19 +296,53 @@ bool follow_find(struct agent *a, struct promise *p, struct binding *b)
 	return b->n_tasks > 0;
 }
 
+/* Of whichever binding. */
+static int find_any_member(void *context, pid_t pid)
+{
+	struct search *s = context;
+	struct agent *a = s->agent;
+	struct task *parent;
+	struct proc_stat stat;
+
+	pace_check(a);
+	if (tasks_find(&a->tasks, pid) || proc_stat(pid, &stat) < 0 || proc_gone(pid, stat.start))
+		return 0;
+	parent = tasks_find(&a->tasks, stat.ppid);
+	if (parent)
+		s->added += tasks_add(&a->tasks, parent->promise, parent->binding, pid) == 0;
+	else
+		s->added += adopt_by_cgroup(a, pid) != NULL;
+	return 0;
+}
+
+static void find_all(struct agent *a)
+{
+	struct search s = { .agent = a };
+
+	for (struct promise *p = a->promises.first; p; p = p->next)
+		for (struct binding *b = p->bindings; b; b = b->next)
+			forget_gone(a, b);
+	pace_burst(a);
+	do {
+		s.added = 0;
+		proc_each_process(find_any_member, &s);
+	} while (s.added > 0);
+}
+
 static void on_lost(struct event_handler *h)
 {
 	struct agent *a = agent_of(h);
 	struct promise *next;
 
 	agent_log("events of the kernel were lost: looking at every container again");
+	find_all(a);
 	for (struct promise *p = a->promises.first; p; p = next) {
 		next = p->next;
 		if (p->state == RESV_DRAINING)
 			continue;
 		for (struct binding *b = p->bindings, *after; b; b = after) {
 			after = b->next;
-			if (follow_find(a, p, b))
+			if (b->n_tasks > 0)
 				bind_check_running(b);
 			else
 				follow_unbind(a, p, b);

@@ -225,9 +225,8 @@ void event_source_read(struct event_source *s)
 
 		if (n < 0 && errno == ENOBUFS)
 			s->handler->lost(s->handler);
-		else if (n < 0)
-			return;
-		else
-			event_parse((struct bytes){ buf, n }, s->handler);
+		if (n < 0)
+			return; /* after a loss, too: the next turn of the loop reads on */
+		event_parse((struct bytes){ buf, n }, s->handler);
 	}
 }
