@@ -235,6 +235,8 @@ static void on_deleted(void *data, const struct kube_gone *gone, json_t *last)
 	struct plugin *p = data;
 
 	json_object_del(p->publish.stored, gone->name);
+	/* It may have gone with its Node, and the next one has another uid. */
+	p->publish.node_uid[0] = '\0';
 	sync_in(p, AGAIN_MS);
 }
 
