@@ -21,13 +21,13 @@ REPLACEMENTS = 200 if LONG else 20
 PERIOD_US = 100000
 
 
-def ghost(name, ppm):
-    """A reservation as takt-dra makes it for a claim, of a claim that nobody has."""
+def ghost(name, ppm, uid):
+    """A reservation as takt-dra makes it for a claim of that uid."""
     return {
         "apiVersion": f"{DRIVER}/v1alpha1",
         "kind": "Reservation",
         "metadata": {
-            "name": f"{name}.{uuid.uuid4()}",
+            "name": f"{name}.{uid}",
             "labels": {"namespace": "default", "claim": name, "request": "rt"},
         },
         "spec": {
@@ -89,9 +89,10 @@ class Full(TaktCase):
     def parameters(self):
         return {"runtime": f"{self.runtime}us", "period": f"{PERIOD_US}us"}
 
-    def reserve_ghost(self, name):
+    def reserve_ghost(self, name, uid=None, ppm=None):
+        """Of a claim that nobody has, or of the one with that uid."""
         with Varlink(self.takt.socket) as door:
-            document = ghost(name, self.ppm)
+            document = ghost(name, ppm or self.ppm, uid or uuid.uuid4())
             door.call("Reserve", document=document, shareable=True)
             return document["metadata"]["name"]
 
@@ -138,6 +139,18 @@ class Full(TaktCase):
         self.expect_running("new")
         self.assertEqual(self.prepare_failures(), self.before)
         self.assertFalse(set(ghosts) & set(self.takt.reservations()))
+        self.cluster.delete("pod/new")
+        self.expect_nothing_promised()
+
+    @test
+    def what_an_allocation_before_left_is_replaced(self):
+        self.apply(claim("new-rt", self.ppm, **self.parameters()))
+        [uid] = [c["metadata"]["uid"] for c in self.cluster.get("resourceclaims")]
+        old = self.reserve_ghost("new-rt", uid, self.ppm // 2)
+        self.apply(claiming_pod("new", "new-rt"))
+        self.expect_running("new")
+        self.assertEqual(self.prepare_failures(), self.before)
+        self.assertEqual(set(self.takt.reservations()), {old})
         self.cluster.delete("pod/new")
         self.expect_nothing_promised()
 
@@ -195,7 +208,7 @@ class Full(TaktCase):
     @test
     def what_others_reserved_is_never_ended(self):
         """Neither by hand, nor with labels that only look like a claim's."""
-        document = ghost("old", self.ppm)
+        document = ghost("old", self.ppm, uuid.uuid4())
         document["metadata"]["name"] = "by-hand"
         with Varlink(self.takt.socket) as door:
             door.call("Reserve", document=document)

@@ -38,6 +38,7 @@ struct errand {
 		*task; /* NULL: answered, as its time was up; an answer is still to come */
 	bool unprepare;
 	bool waits; /* for those before it, on the same claim */
+	bool renewed; /* prepare: another promise under the name that comes now was ended */
 	bool given_up; /* prepare: the kubelet has asked for the opposite since */
 	struct kube_call *reading; /* the claim; NULL: not now */
 	uint64_t until; /* uv_now() */
@@ -220,6 +221,7 @@ static void add_device(struct errand *e, const json_t *reply)
 		return;
 	}
 	e->at++;
+	e->renewed = false;
 	reserve_next(e);
 }
 
@@ -243,12 +245,37 @@ static void no_room(struct errand *e, const char *sentence)
 		end(e, -ENOSPC, e->refusal);
 }
 
+/* Whoever holds it keeps it: the first answer stands. */
+static void on_old_released(void *data, int code, const json_t *reply, const char *error)
+{
+	struct errand *e = data;
+
+	if (code < 0 && code != -ENOENT)
+		end(e, -EEXIST, e->refusal);
+	else
+		reserve_next(e);
+}
+
+/* Of an allocation before this one: a power cut undid its lazy Release. */
+static void end_old(struct errand *e, const char *sentence)
+{
+	json_t *parameters =
+		json_pack("{s:s, s:b}", "name", e->claim.results[e->at].resv.name, "unheld", 1);
+
+	e->renewed = true;
+	refused(e, -EEXIST, sentence);
+	if (door_call(e->plugin->door, "rt.takt.Release", parameters, on_old_released, e) < 0)
+		end(e, -ENOMEM, no_memory);
+}
+
 static void on_reserved(void *data, int code, const json_t *reply, const char *error)
 {
 	struct errand *e = data;
 
 	if (code == -ENOSPC && !time_is_up(e))
 		no_room(e, error);
+	else if (code == -EEXIST && !e->renewed)
+		end_old(e, error);
 	else if (code < 0)
 		agent_refused(e, code, error, reserve_next);
 	else if (!e->task)
