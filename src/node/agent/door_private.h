@@ -46,6 +46,7 @@ struct door {
 	unsigned n_peers;
 	size_t buffered;
 	struct door_call *watchers;
+	json_t *unpublished; /* changes that came while one was being sent; NULL: none is */
 	char read_buffer[DOOR_READ_AT_ONCE]; /* one thread, one read at a time */
 	bool own_socket_file;
 };

@@ -250,15 +250,29 @@ void door_watch(struct door_call *call)
 	send_to_watchers(call, false, empty);
 }
 
+static json_t *change_parameters(const struct change *c)
+{
+	return json_pack("{s:o}", "change", api_change_encode(c));
+}
+
 void door_publish(struct door *d, const struct change *c)
 {
-	cleanup_json json_t *parameters = NULL;
+	cleanup_json json_t *changes = NULL;
 
 	if (!d || !d->watchers)
 		return;
-	drop_hogs(d, 0);
-	parameters = json_pack("{s:o}", "change", api_change_encode(c));
-	send_to_watchers(d->watchers, true, parameters);
+	/* A watcher that is dropped may have owned a promise, whose end is a change. */
+	if (d->unpublished) {
+		json_array_append_new(d->unpublished, change_parameters(c));
+		return;
+	}
+	changes = d->unpublished = json_array();
+	json_array_append_new(changes, change_parameters(c));
+	for (size_t i = 0; i < json_array_size(changes); i++) {
+		drop_hogs(d, 0);
+		send_to_watchers(d->watchers, true, json_array_get(changes, i));
+	}
+	d->unpublished = NULL;
 }
 
 bool door_is_watched(const struct door *d)
