@@ -499,17 +499,23 @@ class Group(Containers):
         self.assertEqual(self.stage.next().do("main", "policy"), str(SCHED_OTHER))
         puppet.container.end()
         self.expect_state("held")
-        wait_for("the groups are as before", lambda: self.are_as_before(before))
+        self.expect_groups_as(before)
 
     def start_plain_first(self):
         """So that podman's own groups, which stay, are there before."""
         Container(self, ["true"]).wait()
 
-    @staticmethod
-    def are_as_before(before):
+    def expect_groups_as(self, before):
         """Other programs' groups may have come or gone."""
-        now = rt_shares()
-        return all(now.get(group, share) == share for group, share in before.items())
+
+        def changed():
+            now = rt_shares()
+            return {g: (share, now[g]) for g, share in before.items() if now.get(g, share) != share}
+
+        try:
+            wait_for("the groups are as before", lambda: not changed())
+        except AssertionError:
+            raise AssertionError(f"not as before: {changed()}\n{self.agent.log()}") from None
 
     @staticmethod
     def is_fifo(tid):
@@ -532,7 +538,7 @@ class Group(Containers):
         puppet.container.end()
         self.agent.start()
         self.assertEqual(self.state(), "held")
-        wait_for("the groups are as before", lambda: self.are_as_before(before))
+        self.expect_groups_as(before)
 
     @test
     def its_thread_is_normal_and_the_group_empty_when_it_is_released(self):

@@ -5,6 +5,7 @@ hook would, so that each step of its life can be looked at; the last ones are re
 import contextlib
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import time
@@ -36,6 +37,8 @@ from puppet import CDI_DIR, KernelRest, Stage, Watcher, is_on, q20, recount, set
 
 LONG = os.environ.get("TAKT_LONG") == "1"
 RUNTIME, PERIOD = "1ms", "100ms"
+# More events than taktd's buffer of 2 MiB takes: each needs some 800 bytes of it, or more.
+FORK_STORM = "i=0; while [ $i -lt 8000 ]; do (:); i=$((i + 1)); done"
 SETTLE_SECONDS = 0.2  # to see that something does not happen
 
 
@@ -195,6 +198,27 @@ class Main(Threads):
             self.agent.call("Release", name="r")
             puppet.quit()
         print(f"# {rounds} programs")
+
+    @test
+    def what_happens_while_events_are_lost_is_found_afterwards(self):
+        puppet = self.bound(threads={"all": True}, cores=3)
+        self.expect_on("the first thread", {puppet.pid})
+        other = subprocess.Popen(["sleep", "1000"])
+        self.agent.reserve("other", RUNTIME, PERIOD)
+        self.agent.call("Bind", name="other", pid=other.pid)
+        os.kill(self.agent.pid, signal.SIGSTOP)
+        try:
+            subprocess.run(["sh", "-c", FORK_STORM], check=True)
+            puppet.start("late")
+            puppet.do("main", "fork")
+            child = self.stage.next()
+            other.kill()
+            other.wait()
+        finally:
+            os.kill(self.agent.pid, signal.SIGCONT)
+        wait_for("taktd says so", lambda: "events of the kernel were lost" in self.agent.log())
+        self.expect_on("all three", {puppet.pid, puppet.tid("late"), child.pid})
+        wait_for("it is free", lambda: self.agent.reservations()["other"]["state"] == "held")
 
     @test
     def it_stays_under_it_through_another_exec(self):

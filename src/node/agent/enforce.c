@@ -53,8 +53,19 @@ void enforce_unbind(struct agent *a, const struct promise *p, const struct bindi
 	struct kern *k = kern_of(a, p);
 	struct kern_container c = { b->pid, b->cgroup, p->request.dl, p->request.cores, p->cpus };
 
-	if (k)
-		k->ops->unbind(k, &c);
+	if (k && !k->ops->unbind(k, &c))
+		enforce_start_retry(a);
+}
+
+/* Whether everything is taken back. */
+static bool settle(struct agent *a)
+{
+	bool all = true;
+
+	for (enum placement i = 0; i < _PLACEMENT_MAX; i++)
+		if (a->kerns[i] && a->kerns[i]->ops->settle)
+			all &= a->kerns[i]->ops->settle(a->kerns[i]);
+	return all;
 }
 
 static bw_t promised_and_not_running(const struct agent *a)
@@ -125,6 +136,8 @@ static void retry(uv_timer_t *timer)
 		if ((p->refused[0] || p->owing) && p->bindings)
 			enforce_threads(a, p);
 	enforce_hold(a);
+	if (!settle(a))
+		enforce_start_retry(a);
 	if (a->retry_ms) {
 		a->retry_ms = 2 * waited < RETRY_MAX_MS ? 2 * waited : RETRY_MAX_MS;
 		wait_to_retry(a, a->retry_ms);

@@ -23,17 +23,27 @@
 
 #define GROUP_FIFO_PRIORITY 1
 #define GROUP_PATH_MAX 4096
+#define LEFTOVER_TRIES 12 /* some seconds */
 #define RT_RUNTIME "cpu.rt_runtime_us"
 #define RT_PERIOD "cpu.rt_period_us"
-
-struct kern_group {
-	struct kern kern;
-	int root_fd;
-};
 
 /* One group's numbers in its files' unit. */
 struct rt_share {
 	int64_t runtime_us, period_us;
+};
+
+/* What the kernel did not take back yet. */
+struct leftover {
+	struct leftover *next;
+	struct rt_share share;
+	unsigned tries;
+	char path[];
+};
+
+struct kern_group {
+	struct kern kern;
+	int root_fd;
+	struct leftover *left;
 };
 
 static int read_us(int dirfd, const char *file, int64_t *ret)
@@ -153,7 +163,8 @@ static int parents_fit(const struct kern_group *g, const char *path, const struc
 		text[cut] = '/';
 		if (end)
 			*end = '/';
-		if (r < 0)
+		/* A pod's own goes with its containers' ones. */
+		if (r < 0 && (give || r != -ENOENT))
 			return r;
 	}
 	return 0;
@@ -165,6 +176,23 @@ static struct rt_share container_share(const struct kern_container *c)
 		.runtime_us = (c->dl.runtime_ns + NSEC_PER_USEC - 1) / NSEC_PER_USEC,
 		.period_us = c->dl.period_ns / NSEC_PER_USEC,
 	};
+}
+
+/* It is used again. */
+static void forget_leftover(struct kern_group *g, const char *path)
+{
+	struct leftover **at = &g->left;
+
+	while (*at) {
+		struct leftover *l = *at;
+
+		if (strcmp(l->path, path) != 0) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		free(l);
+	}
 }
 
 static int group_bind(struct kern *k, const struct kern_container *c, struct err *err)
@@ -180,6 +208,7 @@ static int group_bind(struct kern *k, const struct kern_container *c, struct err
 	fd = open_group(g, c->cgroup);
 	if (fd < 0)
 		return err_set_errno(err, errno, "open cgroup %s", c->cgroup);
+	forget_leftover(g, c->cgroup);
 	if (read_share(fd, &now) == 0 && now.runtime_us == share.runtime_us &&
 		now.period_us == share.period_us)
 		return 0;
@@ -193,18 +222,50 @@ static int group_bind(struct kern *k, const struct kern_container *c, struct err
 	return r < 0 ? err_wrap(err, -ENOTSUP, "give cgroup %s its RT share", c->cgroup) : 0;
 }
 
-static void group_unbind(struct kern *k, const struct kern_container *c)
+static int take_back(const struct kern_group *g, const char *path, const struct rt_share *share)
+{
+	cleanup_fd int fd = open_group(g, path);
+	int r = fd >= 0 ? write_us(fd, RT_RUNTIME, 0, NULL) : 0;
+
+	return r < 0 ? r : parents_fit(g, path, share, false, NULL);
+}
+
+static bool group_settle(struct kern *k)
+{
+	struct kern_group *g = container_of(k, struct kern_group, kern);
+	struct leftover **at = &g->left;
+
+	while (*at) {
+		struct leftover *l = *at;
+
+		if (take_back(g, l->path, &l->share) < 0 && ++l->tries < LEFTOVER_TRIES) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		free(l);
+	}
+	return !g->left;
+}
+
+static bool group_unbind(struct kern *k, const struct kern_container *c)
 {
 	struct kern_group *g = container_of(k, struct kern_group, kern);
 	struct rt_share share = container_share(c);
-	cleanup_fd int fd = -1;
+	struct leftover *l;
+	size_t size;
 
-	if (!c->cgroup)
-		return;
-	fd = open_group(g, c->cgroup);
-	if (fd >= 0)
-		write_us(fd, RT_RUNTIME, 0, NULL);
-	parents_fit(g, c->cgroup, &share, false, NULL);
+	if (!c->cgroup || take_back(g, c->cgroup, &share) == 0)
+		return true;
+	size = strlen(c->cgroup) + 1;
+	l = calloc(1, sizeof(*l) + size);
+	if (!l)
+		return true;
+	memcpy(l->path, c->cgroup, size);
+	l->share = share;
+	l->next = g->left;
+	g->left = l;
+	return false;
 }
 
 static int group_thread_on(struct kern *k, const struct kern_thread *t)
@@ -229,6 +290,12 @@ static void group_destroy(struct kern *k)
 {
 	struct kern_group *g = container_of(k, struct kern_group, kern);
 
+	while (g->left) {
+		struct leftover *next = g->left->next;
+
+		free(g->left);
+		g->left = next;
+	}
 	close(g->root_fd);
 	free(g);
 }
@@ -237,6 +304,7 @@ static const struct kern_ops group_ops = {
 	.placement = PLACEMENT_GROUP,
 	.bind = group_bind,
 	.unbind = group_unbind,
+	.settle = group_settle,
 	.thread_on = group_thread_on,
 	.thread_off = group_thread_off,
 	.thread_is_on = group_thread_is_on,

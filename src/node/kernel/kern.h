@@ -38,7 +38,13 @@ struct kern_ops {
 	 * will need. -ENOTSUP and the sentence where it cannot.
 	 */
 	int (*bind)(struct kern *k, const struct kern_container *c, struct err *err);
-	void (*unbind)(struct kern *k, const struct kern_container *c);
+	/* Whether all that bind made is taken back; else settle() is to try again. */
+	bool (*unbind)(struct kern *k, const struct kern_container *c);
+	/*
+	 * What unbind could not take back yet: a cgroup still counts for a moment after its
+	 * rmdir(2). False: there is still something. NULL: unbind always can.
+	 */
+	bool (*settle)(struct kern *k);
 
 	/* -EBUSY: the kernel has no room; -ESRCH: the thread is gone. No sentence: see sched.h. */
 	int (*thread_on)(struct kern *k, const struct kern_thread *t);

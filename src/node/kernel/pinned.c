@@ -35,8 +35,9 @@ static int pinned_bind(struct kern *k, const struct kern_container *c, struct er
 	return 0;
 }
 
-static void pinned_unbind(struct kern *k, const struct kern_container *c)
+static bool pinned_unbind(struct kern *k, const struct kern_container *c)
 {
+	return true;
 }
 
 /* The kernel narrows a full mask to the thread's cpuset by itself (sched_setaffinity(2)). */

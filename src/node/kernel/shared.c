@@ -36,8 +36,9 @@ static int shared_bind(struct kern *k, const struct kern_container *c, struct er
 		cpus_format(have, &allowed), cpus_format(need, &s->root_domain));
 }
 
-static void shared_unbind(struct kern *k, const struct kern_container *c)
+static bool shared_unbind(struct kern *k, const struct kern_container *c)
 {
+	return true;
 }
 
 static int shared_thread_on(struct kern *k, const struct kern_thread *t)
