@@ -134,7 +134,7 @@ static void expire_all(struct agent *a)
 		intake_expire(a, p);
 }
 
-/* Goes on where the last look stopped. Returns whether somebody holds a promise. */
+/* Goes on where the last look stopped. Returns whether somebody holds a promise, or may have. */
 static bool audit_some(struct agent *a)
 {
 	unsigned at = 0, threads = 0;
