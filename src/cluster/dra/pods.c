@@ -98,7 +98,8 @@ static bool read_line(const char *text, const char *key, char *ret, size_t size)
 {
 	while (text && strncmp(text, key, strlen(key)) != 0) {
 		text = strchr(text, '\n');
-		text += text != NULL;
+		if (text)
+			text++;
 	}
 	if (!text)
 		return false;
