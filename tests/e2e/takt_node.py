@@ -72,6 +72,13 @@ def grpcurl_built():
     return None if folder.exists() else f"{folder} is missing: run tests/e2e/build grpcurl"
 
 
+def taints_kept():
+    """Probe: without a gate more, this Kubernetes keeps the taints of devices."""
+    if is_from(source("kubernetes").version, 1, 36):
+        return None
+    return "before Kubernetes 1.36 the taints of devices need the gate DRADeviceTaints"
+
+
 class Programs:
     """taktd and takt-dra on the node, with its mounts."""
 

@@ -24,7 +24,7 @@ from harness import (
     two_cpus,
 )
 from puppet import RT_RUNTIME, recount, write_limit
-from takt_node import DEVICE_CLASS, DRIVER, SLICES, Programs, claim, claiming_pod
+from takt_node import DEVICE_CLASS, DRIVER, SLICES, Programs, claim, claiming_pod, taints_kept
 
 NAME = f"{NODE}-{DRIVER}"
 PPM = 1_000_000
@@ -242,7 +242,7 @@ class Broken(Published):
         found = [r for a in status.get("allocatedResourcesStatus", []) for r in a["resources"]]
         return [(r.get("health"), r.get("message", "")) for r in found]
 
-    @test
+    @test(needs=[taints_kept])
     def a_lowered_ceiling_is_what_is_published_and_told(self):
         most, ceiling = self.capacity(), self.attributes()["ceilingPpmPerCpu"]
         self.assertEqual(self.taints(), {})
@@ -260,7 +260,7 @@ class Broken(Published):
         # But for what the kernel miscounts when containers come and go.
         self.within("the capacity is back", lambda: self.capacity() > most - 200000)
 
-    @test
+    @test(needs=[taints_kept])
     def nothing_new_is_scheduled_while_the_kernel_keeps_nothing_back(self):
         write_limit("-1")
         self.within(
@@ -273,7 +273,7 @@ class Broken(Published):
         self.within("the taint is gone", lambda: self.taints() == {})
         self.cluster.wait("pod/late", "condition=Ready")
 
-    @test
+    @test(needs=[taints_kept])
     def a_pod_shows_how_its_device_is_while_taktd_is_away_and_back(self):
         self.apply(claim("shown", 200000, runtime="4ms", period="20ms"))
         self.apply(claiming_pod("shown", "shown"))
@@ -309,7 +309,7 @@ class Broken(Published):
             if away < GRACE_SECONDS:
                 self.assertEqual([d for d in seen["spec"]["devices"] if "taints" in d], [])
 
-    @test
+    @test(needs=[taints_kept])
     def what_an_earlier_takt_dra_published_is_tainted_while_taktd_is_away(self):
         self.takt.stop("takt-dra", 9)
         self.takt.stop("taktd", 9)
@@ -460,7 +460,7 @@ class PerCpu(Published):
         self.assertEqual((resv["cores"], resv["cpus"]), (2, cpus))
         self.assertEqual(resv["placement"], "pinned")
 
-    @test
+    @test(needs=[taints_kept])
     def a_cpu_that_taktd_may_not_use_any_more_taints_its_own_device(self):
         cpus = sorted(os.sched_getaffinity(0))
         pid, last = self.takt.running["taktd"].pid, f"cpu{cpus[-1]}"
