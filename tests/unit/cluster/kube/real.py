@@ -23,6 +23,7 @@ from kube_test import CLAIMS, SLICES, Authority, Client, openssl, short
 
 CACHE = Path(os.environ.get("TAKT_CACHE", "/var/cache/takt-e2e"))
 START_SECONDS = 120
+NAMESPACES = {"group": "", "version": "v1", "resource": "namespaces"}
 MAPS = {"group": "", "version": "v1", "resource": "configmaps", "namespace": "default"}
 
 
@@ -202,12 +203,17 @@ class Real(unittest.TestCase):
 
     @classmethod
     def wait_ready(cls):
-        """Until a list of slices works, of which the client tells itself."""
+        """Until a list of slices works, of which the client tells itself, and the namespace that
+        the server makes after it has begun is there."""
         waiting = cls("client_words")
         client = waiting.client(60000)
         name = client.order("watch", **SLICES)
         try:
             client.expect(START_SECONDS, id=name, event="synced")
+            limit = time.monotonic() + START_SECONDS
+            while client.do("get", **NAMESPACES, name="default")["code"] < 0:
+                waiting.assertLess(time.monotonic(), limit, "there is no namespace default")
+                time.sleep(0.05)
         finally:
             waiting.doCleanups()
 
@@ -290,7 +296,7 @@ class Real(unittest.TestCase):
         admin = self.client()
         accounts = {"group": "", "version": "v1", "resource": "serviceaccounts",
                     "namespace": "default"}
-        admin.do("create", **accounts, object={"metadata": {"name": "takt"}})
+        self.done(admin.do("create", **accounts, object={"metadata": {"name": "takt"}}))
         token = self.done(admin.do(
             "create", **accounts, name="takt", subresource="token",
             object={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}))
