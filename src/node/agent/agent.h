@@ -150,7 +150,7 @@ void enforce_stop(struct agent *a, struct promise *p);
 int enforce_bind(
 	struct agent *a, const struct promise *p, const struct binding *b, struct err *err);
 void enforce_unbind(struct agent *a, const struct promise *p, const struct binding *b);
-void enforce_start_retry(struct agent *a);
+void enforce_start_retry(struct agent *a); /* retry.c */
 
 /* await.c */
 

@@ -3,7 +3,7 @@
  * Makes the kernel hold and run what is promised. Bandwidth moves between the placeholders and
  * the threads of containers: a thread first gets its own beside the placeholder's, so that in
  * between nobody else can take it; only where the machine is too full for both, the placeholder
- * shrinks first. What the kernel refuses for now is tried again by a timer that runs only then.
+ * shrinks first. What the kernel refuses for now is tried again: retry.c.
  */
 #include "node/agent/agent.h"
 
@@ -17,10 +17,8 @@
 #include "node/kernel/sched.h"
 #include "node/monitor/proc.h"
 
-#define RETRY_FIRST_MS 1
 #define FORK_MS \
 	1 /* longer than a fork takes from its copy of the flags to its look at the policy */
-#define RETRY_MAX_MS 1000
 #define STUCK_LOOKS 4 /* one look at a thread in so many asks whether it is: a file of /proc */
 #define MANY_THREADS 64 /* their files take a part of taktd's budget */
 /* Threads of one container that are looked at; more than any pid limit in use. */
@@ -55,17 +53,6 @@ void enforce_unbind(struct agent *a, const struct promise *p, const struct bindi
 
 	if (k && !k->ops->unbind(k, &c))
 		enforce_start_retry(a);
-}
-
-/* Whether everything is taken back. */
-static bool settle(struct agent *a)
-{
-	bool all = true;
-
-	for (enum placement i = 0; i < _PLACEMENT_MAX; i++)
-		if (a->kerns[i] && a->kerns[i]->ops->settle)
-			all &= a->kerns[i]->ops->settle(a->kerns[i]);
-	return all;
 }
 
 static bw_t promised_and_not_running(const struct agent *a)
@@ -122,44 +109,6 @@ int enforce_hold(struct agent *a)
 
 	note_unheld(a);
 	return r;
-}
-
-static void wait_to_retry(struct agent *a, uint64_t ms);
-
-static void retry(uv_timer_t *timer)
-{
-	struct agent *a = container_of(timer, struct agent, retry);
-	unsigned waited = a->retry_ms;
-
-	a->retry_ms = 0;
-	for (struct promise *p = a->promises.first; p; p = p->next)
-		if ((p->refused[0] || p->owing) && p->bindings)
-			enforce_threads(a, p);
-	enforce_hold(a);
-	if (!settle(a))
-		enforce_start_retry(a);
-	if (a->retry_ms) {
-		a->retry_ms = 2 * waited < RETRY_MAX_MS ? 2 * waited : RETRY_MAX_MS;
-		wait_to_retry(a, a->retry_ms);
-	}
-}
-
-/* Where something comes free sooner, then. */
-static void wait_to_retry(struct agent *a, uint64_t ms)
-{
-	uint64_t ending = ceiling_ending_ms(a);
-
-	uv_timer_start(&a->retry, retry, ending && ending < ms ? ending : ms, 0);
-}
-
-void enforce_start_retry(struct agent *a)
-{
-	if (a->retry_ms) {
-		wait_to_retry(a, uv_timer_get_due_in(&a->retry));
-		return;
-	}
-	a->retry_ms = RETRY_FIRST_MS;
-	wait_to_retry(a, a->retry_ms);
 }
 
 static struct kern_thread kern_thread_of(const struct promise *p, pid_t tid, int cpu)

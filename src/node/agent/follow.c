@@ -282,17 +282,22 @@ static void forget_gone(struct agent *a, struct binding *b)
 	}
 }
 
+/* Until no process has a parent that was just found. */
+static void search(struct search *s, int (*find)(void *context, pid_t pid))
+{
+	pace_burst(s->agent);
+	do {
+		s->added = 0;
+		proc_each_process(find, s);
+	} while (s->added > 0);
+}
+
 bool follow_find(struct agent *a, struct promise *p, struct binding *b)
 {
 	struct search s = { .agent = a, .promise = p, .binding = b };
 
 	forget_gone(a, b);
-	pace_burst(a);
-	/* Until no process has a parent that was just found. */
-	do {
-		s.added = 0;
-		proc_each_process(find_member, &s);
-	} while (s.added > 0);
+	search(&s, find_member);
 	return b->n_tasks > 0;
 }
 
@@ -322,11 +327,7 @@ static void find_all(struct agent *a)
 	for (struct promise *p = a->promises.first; p; p = p->next)
 		for (struct binding *b = p->bindings; b; b = b->next)
 			forget_gone(a, b);
-	pace_burst(a);
-	do {
-		s.added = 0;
-		proc_each_process(find_any_member, &s);
-	} while (s.added > 0);
+	search(&s, find_any_member);
 }
 
 static void on_lost(struct event_handler *h)
