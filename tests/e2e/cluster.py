@@ -386,6 +386,11 @@ class Cluster:
         except Kubectl as error:
             raise ClusterError(f"{what} is not {until}: {error}") from None
 
+    def containers_of(self, pod, namespace="default"):
+        """The status of each of its containers; none until the kubelet has told for the first
+        time, which can be after it has written an event."""
+        return self.get("pod", pod, namespace)["status"].get("containerStatuses", [])
+
     def events_of(self, name, namespace="default"):
         """The messages of all events about the object of that name."""
         found = self.get("events", namespace=namespace)

@@ -69,7 +69,7 @@ class NodeCase(Case):
 
     def process_of(self, name):
         """(pid, start time) of the first process of the pod's first container."""
-        status = self.cluster.get("pod", name)["status"]["containerStatuses"][0]
+        status = self.cluster.containers_of(name)[0]
         container = status["containerID"].removeprefix("containerd://")
         for line in self.cluster.ctr("tasks", "list").splitlines():
             if line.startswith(container):
@@ -100,7 +100,7 @@ class NodeCase(Case):
     def expect_untouched(self, name, process):
         """The pod's process is still that one and no container of it was restarted."""
         self.assertEqual(start_time(process[0]), process[1], "the pod's process has ended")
-        for status in self.cluster.get("pod", name)["status"]["containerStatuses"]:
+        for status in self.cluster.containers_of(name):
             self.assertEqual(status["restartCount"], 0)
 
 

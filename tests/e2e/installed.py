@@ -49,7 +49,7 @@ class TaktNode(NodeCase):
         """Container -> the host's pid of its first process."""
         found = {}
         tasks = [line.split() for line in self.cluster.ctr("tasks", "list").splitlines()]
-        for status in self.cluster.get("pod", pod, namespace)["status"]["containerStatuses"]:
+        for status in self.cluster.containers_of(pod, namespace):
             name = status["containerID"].removeprefix("containerd://")
             found[status["name"]] = next(int(task[1]) for task in tasks if task[0] == name)
         return found

@@ -118,8 +118,8 @@ class Claims(TaktCase):
         for side, told in (("left", ("True", "Reserved")), ("right", ("False", "BadParameters"))):
             wait_until(f"claim {side} tells", lambda side=side: self.condition_of(side))
             self.assertEqual(self.condition_of(side)[:2], told)
-        for one in self.cluster.get("pod", "twins")["status"]["containerStatuses"]:
-            self.assertIn("waiting", one["state"])
+        statuses = wait_until("the pod's status is told", lambda: self.cluster.containers_of("twins"))
+        self.assertEqual([set(s["state"]) for s in statuses], [{"waiting"}] * 2)
         self.assertEqual(self.pids("twins"), {})
         self.cluster.delete("pod/twins")
         self.expect_nothing_promised()
@@ -203,7 +203,7 @@ class Claims(TaktCase):
         self.takt.kill_process(old[0])
 
         def restarted():
-            [one] = self.cluster.get("pod", "again")["status"]["containerStatuses"]
+            [one] = self.cluster.containers_of("again")
             return one["restartCount"] == 1 and "running" in one["state"]
 
         wait_until("the kubelet starts it again", restarted)

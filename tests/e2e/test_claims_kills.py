@@ -222,5 +222,5 @@ class Kills(TaktCase):
         self.expect_all_given_back("camera")
 
     def restarted(self, name):
-        [one] = self.cluster.get("pod", name)["status"]["containerStatuses"]
+        [one] = self.cluster.containers_of(name)
         return one["restartCount"] >= 1 and "running" in one["state"]

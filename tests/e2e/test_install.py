@@ -187,7 +187,7 @@ class Replacement(TaktNode):
         return names
 
     def restarts(self, names):
-        found = [self.cluster.get("pod", n)["status"]["containerStatuses"][0] for n in names]
+        found = [self.cluster.containers_of(n)[0] for n in names]
         return [s["restartCount"] for s in found]
 
     def expect_updated(self, old):

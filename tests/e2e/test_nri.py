@@ -99,7 +99,7 @@ class Nri(NodeCase):
         """The process of the container that came after that one."""
 
         def new():
-            status = self.cluster.get("pod", name)["status"]["containerStatuses"][0]
+            status = self.cluster.containers_of(name)[0]
             return status["restartCount"] > before and "running" in status["state"]
 
         wait_until("the container is there again", new)

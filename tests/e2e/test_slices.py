@@ -238,7 +238,7 @@ class Broken(Published):
         write_limit(self.before)
 
     def healths(self, name):
-        status = self.cluster.get("pod", name)["status"]["containerStatuses"][0]
+        status = self.cluster.containers_of(name)[0]
         found = [r for a in status.get("allocatedResourcesStatus", []) for r in a["resources"]]
         return [(r.get("health"), r.get("message", "")) for r in found]
 
