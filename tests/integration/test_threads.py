@@ -200,10 +200,12 @@ class Main(Threads):
         print(f"# {rounds} programs")
 
     @test
-    def what_happens_while_events_are_lost_is_found_afterwards(self):
+    def what_happens_while_events_are_lost_is_found_and_what_comes_later_is_told_again(self):
         puppet = self.bound(threads={"all": True}, cores=3)
         self.expect_on("the first thread", {puppet.pid})
         other = subprocess.Popen(["sleep", "1000"])
+        self.addCleanup(other.wait)
+        self.addCleanup(other.kill)
         self.agent.reserve("other", RUNTIME, PERIOD)
         self.agent.call("Bind", name="other", pid=other.pid)
         os.kill(self.agent.pid, signal.SIGSTOP)
@@ -219,6 +221,11 @@ class Main(Threads):
         wait_for("taktd says so", lambda: "events of the kernel were lost" in self.agent.log())
         self.expect_on("all three", {puppet.pid, puppet.tid("late"), child.pid})
         wait_for("it is free", lambda: self.agent.reservations()["other"]["state"] == "held")
+        puppet.start("later")
+        child.quit()
+        self.expect_on("another three", {puppet.tid(t) for t in ("main", "late", "later")})
+        puppet.quit()
+        self.expect_state("held")
 
     @test
     def it_stays_under_it_through_another_exec(self):

@@ -141,6 +141,9 @@ static void on_events(uv_poll_t *poll, int status, int events)
 
 	pace_check(a);
 	event_source_read(a->events);
+	/* libuv stops a handle with an error (uv__poll_io()), which lost events are. */
+	if (status < 0)
+		uv_poll_start(poll, UV_READABLE, on_events);
 }
 
 /* Without events no container can be followed: calls say so, doctor says why. */

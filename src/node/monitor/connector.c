@@ -217,16 +217,31 @@ unsigned event_parse(struct bytes datagram, struct event_handler *h)
 	return understood;
 }
 
+/*
+ * After a loss the kernel drops every event until the queue is empty, and says so only once
+ * (NETLINK_S_CONGESTED, net/netlink/af_netlink.c): so nothing comes in while it is emptied, and what
+ * happens from then on is told of again.
+ */
+static void empty(struct event_source *s)
+{
+	char byte;
+
+	while (receive(s->fd, &byte, sizeof(byte)) >= 0 || errno == ENOBUFS)
+		;
+}
+
 void event_source_read(struct event_source *s)
 {
 	for (unsigned i = 0; i < DATAGRAMS_AT_ONCE; i++) {
 		char buf[DATAGRAM_MAX];
 		ssize_t n = receive(s->fd, buf, sizeof(buf));
 
-		if (n < 0 && errno == ENOBUFS)
+		if (n < 0 && errno == ENOBUFS) {
+			empty(s);
 			s->handler->lost(s->handler);
+		}
 		if (n < 0)
-			return; /* after a loss, too: the next turn of the loop reads on */
+			return;
 		event_parse((struct bytes){ buf, n }, s->handler);
 	}
 }
