@@ -216,8 +216,7 @@ static void on_exited(struct event_handler *h, pid_t pid, pid_t tid)
 			lost = true;
 		}
 	/* Another thread, of another container too, may be waiting for what it had. */
-	if (p->settled && (promise_by_attach(p) ||
-				  (lost && (follows_threads(p, t->binding) || p->bindings->next))))
+	if (p->settled && (promise_by_attach(p) || lost))
 		follow_attached(a, p);
 	/* By then the promise may be free, and its tasks with it. */
 	t = tasks_find(&a->tasks, pid);
@@ -233,8 +232,15 @@ struct search {
 	struct agent *agent;
 	struct promise *promise;
 	struct binding *binding;
+	uint64_t begun; /* proc_now() */
 	size_t added;
 };
+
+/* Who began after the search is told of by an event: else a program that forks on had no end. */
+static void count_added(struct search *s, const struct proc_stat *stat)
+{
+	s->added += stat->start <= s->begun;
+}
 
 /*
  * Of a program without a cgroup of its own, a process whose parent has ended is known only by
@@ -267,7 +273,8 @@ static int find_member(void *context, pid_t pid)
 	if ((parent && parent->binding == b) ||
 		(b->cgroup && proc_cgroup(pid, path) == 0 && in_cgroup(path, b->cgroup)) ||
 		is_orphan(s->agent, s->promise, b, &stat))
-		s->added += tasks_add(&s->agent->tasks, s->promise, b, pid) == 0;
+		if (tasks_add(&s->agent->tasks, s->promise, b, pid) == 0)
+			count_added(s, &stat);
 	return 0;
 }
 
@@ -286,6 +293,7 @@ static void forget_gone(struct agent *a, struct binding *b)
 static void search(struct search *s, int (*find)(void *context, pid_t pid))
 {
 	pace_burst(s->agent);
+	s->begun = proc_now();
 	do {
 		s->added = 0;
 		proc_each_process(find, s);
@@ -313,10 +321,13 @@ static int find_any_member(void *context, pid_t pid)
 	if (tasks_find(&a->tasks, pid) || proc_stat(pid, &stat) < 0 || proc_gone(pid, stat.start))
 		return 0;
 	parent = tasks_find(&a->tasks, stat.ppid);
-	if (parent)
-		s->added += tasks_add(&a->tasks, parent->promise, parent->binding, pid) == 0;
-	else
-		s->added += adopt_by_cgroup(a, pid) != NULL;
+	if (parent) {
+		if (tasks_add(&a->tasks, parent->promise, parent->binding, pid) < 0)
+			return 0;
+		enforce_began(a, parent->promise, parent->pid, pid);
+		count_added(s, &stat);
+	} else if (adopt_by_cgroup(a, pid))
+		count_added(s, &stat);
 	return 0;
 }
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -200,6 +202,15 @@ int proc_program(pid_t pid, uint64_t *ret)
 		hash = (hash ^ (unsigned char)text.at[i]) * 0x100000001b3;
 	*ret = hash;
 	return 0;
+}
+
+uint64_t proc_now(void)
+{
+	struct timespec now;
+	uint64_t ticks = sysconf(_SC_CLK_TCK);
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * ticks + now.tv_nsec / (1000000000 / ticks);
 }
 
 int proc_tgid(pid_t tid, pid_t *ret)

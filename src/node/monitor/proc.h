@@ -37,6 +37,9 @@ int proc_parse_cgroup(struct bytes text, char ret[static PROC_CGROUP_MAX]);
 /* The last number of the line "NSpid:": the thread's number where it lives. -ENOENT: none. */
 int proc_parse_nspid(struct bytes text, pid_t *ret);
 
+/* Now, as `start` says it. */
+uint64_t proc_now(void);
+
 /* Each reads a file of /proc; negative errno, -ESRCH where the process or thread is gone. */
 int proc_stat(pid_t pid, struct proc_stat *ret);
 int proc_thread_stat(pid_t pid, pid_t tid, struct proc_stat *ret);

@@ -195,6 +195,19 @@ TEST(a_process_is_known_until_it_has_ended)
 	CHECK(proc_gone(pid, s.start));
 }
 
+TEST(a_process_starts_between_the_looks_at_the_clock_around_it)
+{
+	uint64_t before = proc_now();
+	pid_t pid = start_child("now");
+	struct proc_stat s;
+
+	CHECK_EQ(proc_stat(pid, &s), 0);
+	CHECK(before <= s.start);
+	CHECK(s.start <= proc_now());
+	kill(pid, SIGKILL);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+}
+
 static void *wait_for_the_end(void *arg)
 {
 	pause();
