@@ -78,6 +78,12 @@ static bool name_threads(struct agent *a, struct door_call *call, struct named_t
 	return true;
 }
 
+/* Its event may still be on the way. */
+static bool has_ended(const struct promise_thread *t)
+{
+	return proc_thread_gone(t->pid, t->tid);
+}
+
 static bool may_attach(struct agent *a, struct door_call *call, const struct named_threads *t)
 {
 	struct promise *p = t->promise;
@@ -103,7 +109,7 @@ static bool may_attach(struct agent *a, struct door_call *call, const struct nam
 		}
 	}
 	for (unsigned i = 0; i < p->n_threads; i++)
-		by_hand += p->threads[i].by_hand;
+		by_hand += p->threads[i].by_hand && !has_ended(&p->threads[i]);
 	if (by_hand > p->request.cores) {
 		snprintf(text, sizeof(text),
 			"it has %u server%s and %s held by hand already: detach a thread first",
@@ -125,7 +131,7 @@ static void add_by_hand(struct agent *a, struct promise *p, pid_t pid, pid_t tid
 		return;
 	}
 	for (unsigned i = p->n_threads; i-- > 0 && p->n_threads == p->request.cores;)
-		if (!p->threads[i].by_hand)
+		if (!p->threads[i].by_hand || has_ended(&p->threads[i]))
 			enforce_forget(a, p, i);
 	if (p->n_threads == p->request.cores)
 		return;
@@ -176,7 +182,7 @@ static void attached(struct agent *a, struct commit *c, int r)
 		p->settled = true;
 	if (call->failed[0]) {
 		if (p)
-			enforce_threads(a, p); /* what was told meanwhile */
+			follow_attached(a, p); /* what was told meanwhile */
 		door_error(call, API_FAILED, c->name, call->failed);
 	} else if (!p || !p->bindings) {
 		door_error(call, API_NOT_APPLICABLE, c->name, "its processes have ended");

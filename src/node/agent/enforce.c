@@ -20,6 +20,7 @@
 #define FORK_MS \
 	1 /* longer than a fork takes from its copy of the flags to its look at the policy */
 #define STUCK_LOOKS 4 /* one look at a thread in so many asks whether it is: a file of /proc */
+#define PLANS_MAX 8 /* in a row, of one that goes on to lose the threads that it wants */
 #define MANY_THREADS 64 /* their files take a part of taktd's budget */
 /* Threads of one container that are looked at; more than any pid limit in use. */
 #define THREADS_LOOKED_AT 32768
@@ -247,7 +248,7 @@ void enforce_stop(struct agent *a, struct promise *p)
 	while (p->n_threads > 0)
 		enforce_forget(a, p, p->n_threads - 1);
 	p->refused[0] = '\0';
-	p->owing = false;
+	p->owing = p->confined = false;
 	trouble_look(a, p);
 }
 
@@ -497,7 +498,7 @@ static void wait_flagged(struct agent *a, struct promise *p)
 		uv_timer_start(&a->flagged, on_flagged, FORK_MS, 0);
 }
 
-/* Returns what the kernel said. */
+/* Returns what the kernel said; -ESRCH: the thread has ended. */
 static int step_on(struct agent *a, struct promise *p, pid_t pid, pid_t tid)
 {
 	struct promise_thread *t = promise_thread(p, tid);
@@ -505,9 +506,10 @@ static int step_on(struct agent *a, struct promise *p, pid_t pid, pid_t tid)
 	int r;
 
 	if (!t) {
-		if (p->n_threads == p->request.cores || proc_thread_stat(pid, tid, &s) < 0 ||
-			is_dead(&s))
+		if (p->n_threads == p->request.cores)
 			return 0;
+		if (proc_thread_stat(pid, tid, &s) < 0 || is_dead(&s))
+			return -ESRCH;
 		if (!forks_safely(a, p, tid)) {
 			wait_flagged(a, p);
 			return 0;
@@ -523,18 +525,17 @@ static int step_on(struct agent *a, struct promise *p, pid_t pid, pid_t tid)
 		announce_thread(a, p, CHANGE_THREAD_ON, tid, "");
 	if (r < 0 && !t->by_hand)
 		drop(p, t - p->threads);
-	return r == -ESRCH ? 0 : r;
+	return r;
 }
 
-void enforce_threads(struct agent *a, struct promise *p)
+/* Returns whether a thread that was to come under it has ended meanwhile. */
+static bool plan_and_step(struct agent *a, struct promise *p)
 {
 	struct candidates c = { .agent = a, .promise = p };
 	cleanup_free struct plan_step *steps = NULL;
+	bool ended = false;
 	size_t n = 0;
 
-	/* What is not on disk is not done: a crash would leave threads that nobody knows of. */
-	if (!p->bindings || !p->settled || !kern_of(a, p))
-		return;
 	forget_dead(a, p);
 	collect(&c);
 	steps = calloc(c.n + 1, sizeof(*steps));
@@ -550,7 +551,9 @@ void enforce_threads(struct agent *a, struct promise *p)
 			step_off(a, p, tid);
 		else
 			r = step_on(a, p, c.pids[steps[i].thread], tid);
-		if (r == -EAGAIN)
+		if (r == -ESRCH)
+			ended = true;
+		else if (r == -EAGAIN)
 			p->owing = true;
 		else if (r < 0)
 			snprintf(p->refused, sizeof(p->refused), "thread %d is not under it: %s",
@@ -558,6 +561,18 @@ void enforce_threads(struct agent *a, struct promise *p)
 	}
 	free(c.threads);
 	free(c.pids);
+	return ended;
+}
+
+void enforce_threads(struct agent *a, struct promise *p)
+{
+	unsigned plans = 0;
+
+	/* What is not on disk is not done: a crash would leave threads that nobody knows of. */
+	if (!p->bindings || !p->settled || !kern_of(a, p))
+		return;
+	while (plan_and_step(a, p) && ++plans < PLANS_MAX)
+		; /* another one may be waiting for its server */
 	enforce_hold(a);
 	update_state(p);
 	trouble_look(a, p);
