@@ -50,8 +50,9 @@ class Claims(TaktCase):
         process = self.start("camera", runtime="4ms", period="20ms")
         self.expect_under(process[0], 4 * MS, 20 * MS)
         uid = self.cluster.get("resourceclaim", "camera-rt")["metadata"]["uid"]
-        resv = self.takt.reservations()[f"camera-rt.{uid}"]
-        self.assertEqual((resv["state"], resv["guarantee"]), ("active", "soft"))
+        name = f"camera-rt.{uid}"
+        wait_until("it is active", lambda: self.takt.reservations()[name]["state"] == "active")
+        self.assertEqual(self.takt.reservations()[name]["guarantee"], "soft")
         self.cluster.delete("pod/camera")
         self.expect_nothing_promised()
         self.assertFalse(os.path.exists(f"/proc/{process[0]}"))

@@ -5,6 +5,7 @@ it holds, and what is left when the plugin, the runtime or their connection is a
 import os
 import re
 import signal
+import time
 
 import takt_node
 from agent import Varlink, program, takt
@@ -17,6 +18,7 @@ from takt_node import DEVICE_CLASS, claim
 IMAGE = "localhost/first:1"
 RUNTIME, PERIOD = 4 * MS, 20 * MS
 BANDWIDTH = 200000
+COMPARED_SECONDS = 4  # after it has connected, takt-dra compares once what the runtime told of
 FIRST_LINE = f"policy={SCHED_DEADLINE} runtime={RUNTIME} period={PERIOD}"
 
 
@@ -246,6 +248,7 @@ class Nri(NodeCase):
         self.takt.start_dra("--nri-socket", socket)
         self.takt.wait_log("NRI: connected")
         self.start("camera")
+        time.sleep(COMPARED_SECONDS)
         lossy.losing = True
         os.kill(self.process_of("camera")[0], signal.SIGKILL)
         process = self.restarted("camera", 0)

@@ -18,6 +18,7 @@ from takt_node import DRIVER, TaktCase, claim, claiming_pod, grpcurl_built, temp
 
 LONG = os.environ.get("TAKT_LONG") == "1"
 REPLACEMENTS = 200 if LONG else 20
+SWEPT_SECONDS = 2  # by then a takt-dra that has started has looked at what there was
 PERIOD_US = 100000
 
 
@@ -145,7 +146,8 @@ class Full(TaktCase):
     @test
     def what_an_allocation_before_left_is_replaced(self):
         self.apply(claim("new-rt", self.ppm, **self.parameters()))
-        [uid] = [c["metadata"]["uid"] for c in self.cluster.get("resourceclaims")]
+        uid = self.claim_uid("new-rt")
+        time.sleep(SWEPT_SECONDS)
         old = self.reserve_ghost("new-rt", uid, self.ppm // 2)
         self.apply(claiming_pod("new", "new-rt"))
         self.expect_running("new")

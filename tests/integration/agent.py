@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The built programs: where they are, a Varlink client, and the agent on folders of its own."""
 
+import contextlib
 import functools
 import json
 import os
@@ -206,6 +207,18 @@ class Agent:
 
     def running(self):
         return self.process is not None and self.process.poll() is None
+
+    @contextlib.contextmanager
+    def still(self):
+        """It does nothing meanwhile, so that its files can be copied as they are."""
+        runs = self.running()
+        if runs:
+            self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if runs:
+                self.process.send_signal(signal.SIGCONT)
 
     def _clean(self):
         """Ends the agent and its promises; by force where it does not answer."""

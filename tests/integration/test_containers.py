@@ -358,11 +358,12 @@ class Ends(Containers):
 
 class Restarts(Containers):
     def bind_in_store(self):
-        """The container that the store has for the reservation, read from a copy: the agent
-        keeps its own for itself."""
+        """The container that the store has for the reservation, read from a copy that is made
+        while the agent stands still: it keeps its own for itself."""
         with tempfile.TemporaryDirectory() as folder:
-            for file in self.agent.state_dir.glob("takt.db*"):
-                shutil.copy(file, folder)
+            with self.agent.still():
+                for file in self.agent.state_dir.glob("takt.db*"):
+                    shutil.copy(file, folder)
             with contextlib.closing(sqlite3.connect(f"{folder}/takt.db")) as store:
                 found = store.execute(
                     "SELECT container FROM binding JOIN reservation r ON r.id = reservation"

@@ -55,7 +55,7 @@ class Disk(Case):
 
         def same():
             listed = set(agent.reservations())
-            stored = set(Stored(agent.state_dir).pids)
+            stored = set(Stored(agent).pids)
             files = {p.name for p in agent.cdi_dir.glob("rt.takt.dev-*")}
             return listed == stored and {CDI.format(n) for n in listed} <= files
 
@@ -134,7 +134,7 @@ class Full(Disk):
         self.refused("Failed", agent.call, "Detach", name="hand", tids=[one.pid])
         self.refused("Failed", agent.call, "Attach", name="hand", tids=[two.pid])
         self.assertEqual([t["tid"] for t in agent.reservations()["hand"]["threads"]], [one.pid])
-        self.assertEqual(Stored(agent.state_dir).threads, [("hand", one.pid)])
+        self.assertEqual(Stored(agent).threads, [("hand", one.pid)])
         filler.unlink()
         agent.call("Detach", name="hand", tids=[one.pid])
         agent.call("Attach", name="hand", tids=[two.pid])
@@ -168,7 +168,7 @@ class Full(Disk):
         error = self.refused("Failed", agent.reserve, "new", "1ms", "100ms")
         self.assertIn(str(agent.cdi_dir), error.reason)
         self.assertEqual(set(agent.reservations()), {"kept"})
-        self.assertEqual(list(Stored(agent.state_dir).pids), ["kept"])
+        self.assertEqual(list(Stored(agent).pids), ["kept"])
         self.assertFalse((agent.run_dir / "new").exists())
         agent.call("Release", name="kept")
         filler.unlink()

@@ -223,11 +223,11 @@ class Program:
 class Stored:
     """The store as another program reads it: from a copy, as taktd keeps its own locked."""
 
-    def __init__(self, state_dir):
+    def __init__(self, agent):
         with tempfile.TemporaryDirectory(prefix="takt-") as copy:
-            for part in ("takt.db", "takt.db-wal"):
-                if (Path(state_dir) / part).exists():
-                    shutil.copy(Path(state_dir) / part, copy)
+            with agent.still():
+                for part in agent.state_dir.glob("takt.db*"):
+                    shutil.copy(part, copy)
             db = sqlite3.connect(Path(copy) / "takt.db")
             try:
                 if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
@@ -323,7 +323,7 @@ class Truth:
         return found or self._bandwidth(agent, listed)
 
     def _store(self, agent, listed):
-        stored = Stored(agent.state_dir)
+        stored = Stored(agent)
         found = []
         if set(stored.pids) != set(listed):
             found.append(f"store has {sorted(stored.pids)}, List has {sorted(listed)}")
