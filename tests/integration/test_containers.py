@@ -553,6 +553,40 @@ class Group(Containers):
         self.assertEqual(first_line(folder / "cpu.rt_runtime_us"), "0")
 
     @test
+    def two_containers_below_one_cgroup_have_their_shares_and_it_has_what_both_need(self):
+        """As in a pod: parents of more than one level, which grow and shrink with each."""
+        top = Path(CPU_CGROUPS, f"takt-{os.getpid()}")
+        self.addCleanup(self.remove_cgroups, top.name)
+        other = f"{self.name}-other"
+        self.addCleanup(remove_device, other)
+        self.reserve("2ms", "20ms", placement="group", guarantee="soft")
+        self.agent.reserve(other, "1ms", "20ms", placement="group", guarantee="soft")
+
+        def has(runtime):
+            shares = [first_line(f / "cpu.rt_runtime_us") for f in (top, top / "pod")]
+            # Their period is the kernel's own: 1 s.
+            return shares == [str(runtime)] * 2
+
+        inside = ("--cgroup-parent", f"/{top.name}/pod")
+        first = self.start(*inside)
+        wait_for("both levels have the first one's", lambda: has(100_000))
+        second = self.start(*inside, name=other)
+        wait_for("both levels have what both need", lambda: has(150_000))
+        for puppet in (first, second):
+            wait_for("its thread is SCHED_FIFO", lambda puppet=puppet: self.is_fifo(puppet.pid))
+        first.container.end()
+        wait_for("both levels have the second one's", lambda: has(50_000))
+        self.assertTrue(self.is_fifo(second.pid))
+        second.container.end()
+        wait_for("nothing is left", lambda: has(0))
+
+    @staticmethod
+    def remove_cgroups(name):
+        for top in Path("/sys/fs/cgroup").glob(f"*/{name}"):
+            for folder, _, _ in os.walk(top, topdown=False):
+                os.rmdir(folder)
+
+    @test
     def a_hard_guarantee_is_refused(self):
         refused = self.refused("DoesNotFit", self.reserve, placement="group")
         self.assertIn("soft", refused.reason)

@@ -12,11 +12,14 @@
 /* Whether everything is taken back. */
 static bool settle(struct agent *a)
 {
+	struct err gave_up = ERR_NULL;
 	bool all = true;
 
 	for (enum placement i = 0; i < _PLACEMENT_MAX; i++)
 		if (a->kerns[i] && a->kerns[i]->ops->settle)
-			all &= a->kerns[i]->ops->settle(a->kerns[i]);
+			all &= a->kerns[i]->ops->settle(a->kerns[i], &gave_up);
+	if (gave_up.text[0])
+		agent_log("%s", gave_up.text);
 	return all;
 }
 

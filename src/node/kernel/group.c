@@ -19,11 +19,13 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "core/model/units.h"
+#include "node/kernel/clock.h"
 #include "node/kernel/sched.h"
 
 #define GROUP_FIFO_PRIORITY 1
 #define GROUP_PATH_MAX 4096
-#define LEFTOVER_TRIES 12 /* some seconds */
+#define LEFTOVER_NS (10 * NSEC_PER_SEC)
+#define LEVELS_MAX 64
 #define RT_RUNTIME "cpu.rt_runtime_us"
 #define RT_PERIOD "cpu.rt_period_us"
 
@@ -36,7 +38,7 @@ struct rt_share {
 struct leftover {
 	struct leftover *next;
 	struct rt_share share;
-	unsigned tries;
+	nsec_t until; /* CLOCK_MONOTONIC */
 	char path[];
 };
 
@@ -91,8 +93,16 @@ static int open_group(const struct kern_group *g, const char *path)
 	return openat(g->root_fd, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* What the children of `dirfd` need of a parent with this period, rounded up, but for `except`. */
-static int64_t children_need(int dirfd, int64_t period_us, const char *except)
+/* What a share takes of a parent with this period, rounded up. */
+static int64_t in_period(const struct rt_share *s, int64_t period_us)
+{
+	if (s->runtime_us <= 0 || s->period_us <= 0)
+		return 0;
+	return (s->runtime_us * period_us + s->period_us - 1) / s->period_us;
+}
+
+/* What the children of `dirfd` need of a parent with this period. */
+static int64_t children_need(int dirfd, int64_t period_us)
 {
 	cleanup_dir DIR *dir = NULL;
 	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -105,69 +115,116 @@ static int64_t children_need(int dirfd, int64_t period_us, const char *except)
 		cleanup_fd int child = -1;
 		struct rt_share s;
 
-		if (e->d_type != DT_DIR || e->d_name[0] == '.' || strcmp(e->d_name, except) == 0)
+		if (e->d_type != DT_DIR || e->d_name[0] == '.')
 			continue;
 		child = openat(dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (child >= 0 && read_share(child, &s) == 0 && s.period_us > 0 && s.runtime_us > 0)
-			sum += (s.runtime_us * period_us + s.period_us - 1) / s.period_us;
+		if (child >= 0 && read_share(child, &s) == 0)
+			sum += in_period(&s, period_us);
 	}
 	return sum;
 }
 
-/* Gives (or takes back) the room for `share` in the parent at `path`, whose child is `name`. */
-static int parent_fit(const struct kern_group *g, const char *path, const char *name,
-	const struct rt_share *share, bool give, struct err *err)
-{
-	cleanup_fd int fd = open_group(g, path);
+/* A group and what it has; a pod's own goes with its containers' ones: fd -1, and it has nothing. */
+struct level {
+	int fd;
 	struct rt_share now;
-	int64_t others, with;
-	int r;
+};
 
-	if (fd < 0)
-		return err_set_errno(err, errno, "open cgroup %s", path);
-	r = read_share(fd, &now);
-	if (r < 0)
-		return err_set_errno(err, r, "read the RT share of cgroup %s", path);
-	others = children_need(fd, now.period_us, name);
-	with = others +
-	       (share->runtime_us * now.period_us + share->period_us - 1) / share->period_us;
-	if (give && now.runtime_us >= 0 && now.runtime_us < with)
-		r = write_us(fd, RT_RUNTIME, with, err);
-	if (!give && now.runtime_us == with)
-		r = write_us(fd, RT_RUNTIME, others, err);
-	return r < 0 ? err_wrap(err, r, "cgroup %s", path) : 0;
+/* From the top group (the root excepted) to a container's own, which is the last. */
+struct levels {
+	struct level at[LEVELS_MAX];
+	size_t n;
+};
+
+static void levels_close(struct levels *l)
+{
+	while (l->n > 0)
+		if (l->at[--l->n].fd >= 0)
+			close(l->at[l->n].fd);
 }
 
-/* Walks from the top group (the root excepted) to the parent of `path`, or back. */
-static int parents_fit(const struct kern_group *g, const char *path, const struct rt_share *share,
-	bool give, struct err *err)
+#define cleanup_levels __attribute__((cleanup(levels_close)))
+
+static int levels_open(
+	const struct kern_group *g, const char *path, struct levels *ret, struct err *err)
 {
 	char text[GROUP_PATH_MAX];
-	size_t cuts[64], n = 0;
+	size_t len = strlen(path);
 
-	if (strlen(path) >= sizeof(text))
+	if (path[0] != '/')
+		return err_set(err, -EINVAL, "%s is no cgroup's path", path);
+	if (len >= sizeof(text))
 		return err_set(err, -ENAMETOOLONG, "the cgroup's path is too long");
-	strcpy(text, path);
-	for (size_t i = 1; text[i]; i++)
-		if (text[i] == '/' && n < ARRAY_SIZE(cuts))
-			cuts[n++] = i;
-	for (size_t i = 0; i < n; i++) {
-		size_t cut = cuts[give ? i : n - 1 - i];
-		char *name = text + cut + 1, *end = strchr(name, '/');
-		int r;
+	for (size_t i = 1; i <= len; i++) {
+		struct level *at = &ret->at[ret->n];
+		int r = 0;
 
-		text[cut] = '\0';
-		if (end)
-			*end = '\0';
-		r = parent_fit(g, text, name, share, give, err);
-		text[cut] = '/';
-		if (end)
-			*end = '/';
-		/* A pod's own goes with its containers' ones. */
-		if (r < 0 && (give || r != -ENOENT))
-			return r;
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		if (ret->n == ARRAY_SIZE(ret->at))
+			return err_set(err, -ENAMETOOLONG, "the cgroup's path is too long");
+		memcpy(text, path, i);
+		text[i] = '\0';
+		*at = (struct level){ .fd = open_group(g, text) };
+		if (at->fd < 0 && errno != ENOENT)
+			return err_set_errno(err, errno, "open cgroup %s", text);
+		ret->n++;
+		if (at->fd >= 0)
+			r = read_share(at->fd, &at->now);
+		if (r < 0)
+			return err_set_errno(err, r, "read the RT share of cgroup %s", text);
 	}
 	return 0;
+}
+
+/* The parents get room for `share` in the last group. */
+static int parents_grow(const struct levels *l, const struct rt_share *share, struct err *err)
+{
+	int64_t wanted[LEVELS_MAX];
+	struct rt_share child = *share;
+	int r = 0;
+
+	for (size_t i = l->n - 1; i-- > 0;) {
+		const struct level *at = &l->at[i];
+		int64_t period = at->now.period_us, need;
+
+		need = children_need(at->fd, period) - in_period(&l->at[i + 1].now, period) +
+		       in_period(&child, period);
+		/* -1: it has no limit. */
+		wanted[i] = at->now.runtime_us < 0 || need < at->now.runtime_us ? at->now.runtime_us
+										: need;
+		child = (struct rt_share){ wanted[i], period };
+	}
+	for (size_t i = 0; i + 1 < l->n && r == 0; i++)
+		if (wanted[i] != l->at[i].now.runtime_us)
+			r = write_us(l->at[i].fd, RT_RUNTIME, wanted[i], err);
+	return r;
+}
+
+/*
+ * The parents as they were read, with `share` in the last group, which has no more than it has now:
+ * who had just enough gets just enough.
+ */
+static int parents_shrink(const struct levels *l, const struct rt_share *share)
+{
+	bool exact[LEVELS_MAX];
+	int r = 0;
+
+	for (size_t i = 0; i + 1 < l->n; i++) {
+		const struct level *at = &l->at[i];
+		int64_t period = at->now.period_us, need = 0;
+
+		if (at->fd >= 0)
+			need = children_need(at->fd, period);
+		if (i + 2 == l->n)
+			need += in_period(share, period);
+		exact[i] = at->fd >= 0 && at->now.runtime_us == need;
+	}
+	for (size_t i = l->n - 1; i-- > 0 && r == 0;)
+		if (exact[i])
+			r = write_us(l->at[i].fd, RT_RUNTIME,
+				children_need(l->at[i].fd, l->at[i].now.period_us), NULL);
+	return r;
 }
 
 static struct rt_share container_share(const struct kern_container *c)
@@ -195,53 +252,74 @@ static void forget_leftover(struct kern_group *g, const char *path)
 	}
 }
 
+static int take_back(const struct kern_group *g, const char *path, const struct rt_share *share)
+{
+	cleanup_levels struct levels l = { 0 };
+	int r = levels_open(g, path, &l, NULL), last;
+
+	if (r < 0)
+		return r;
+	last = l.at[l.n - 1].fd;
+	r = last >= 0 ? write_us(last, RT_RUNTIME, 0, NULL) : 0;
+	return r < 0 ? r : parents_shrink(&l, share);
+}
+
+static int give(const struct levels *l, const struct rt_share *share, struct err *err)
+{
+	int last = l->at[l->n - 1].fd;
+	int r = parents_grow(l, share, err);
+
+	if (r == 0)
+		r = write_us(last, RT_RUNTIME, 0, err);
+	if (r == 0)
+		r = write_us(last, RT_PERIOD, share->period_us, err);
+	if (r == 0)
+		r = write_us(last, RT_RUNTIME, share->runtime_us, err);
+	return r;
+}
+
 static int group_bind(struct kern *k, const struct kern_container *c, struct err *err)
 {
 	struct kern_group *g = container_of(k, struct kern_group, kern);
-	struct rt_share share = container_share(c), now;
-	cleanup_fd int fd = -1;
+	struct rt_share share = container_share(c);
+	cleanup_levels struct levels l = { 0 };
+	const struct level *last;
 	int r;
 
 	if (!c->cgroup)
 		return err_set(err, -ENOTSUP,
 			"placement group needs a cgroup of the container's own, and it has none");
-	fd = open_group(g, c->cgroup);
-	if (fd < 0)
-		return err_set_errno(err, errno, "open cgroup %s", c->cgroup);
+	r = levels_open(g, c->cgroup, &l, err);
+	if (r < 0)
+		return r;
+	last = &l.at[l.n - 1];
+	if (last->fd < 0)
+		return err_set_errno(err, -ENOENT, "open cgroup %s", c->cgroup);
 	forget_leftover(g, c->cgroup);
-	if (read_share(fd, &now) == 0 && now.runtime_us == share.runtime_us &&
-		now.period_us == share.period_us)
+	if (last->now.runtime_us == share.runtime_us && last->now.period_us == share.period_us)
 		return 0;
-	r = parents_fit(g, c->cgroup, &share, true, err);
+	r = give(&l, &share, err);
 	if (r == 0)
-		r = write_us(fd, RT_RUNTIME, 0, err);
-	if (r == 0)
-		r = write_us(fd, RT_PERIOD, share.period_us, err);
-	if (r == 0)
-		r = write_us(fd, RT_RUNTIME, share.runtime_us, err);
-	return r < 0 ? err_wrap(err, -ENOTSUP, "give cgroup %s its RT share", c->cgroup) : 0;
+		return 0;
+	take_back(g, c->cgroup, &share);
+	return err_wrap(err, -ENOTSUP, "give cgroup %s its RT share", c->cgroup);
 }
 
-static int take_back(const struct kern_group *g, const char *path, const struct rt_share *share)
-{
-	cleanup_fd int fd = open_group(g, path);
-	int r = fd >= 0 ? write_us(fd, RT_RUNTIME, 0, NULL) : 0;
-
-	return r < 0 ? r : parents_fit(g, path, share, false, NULL);
-}
-
-static bool group_settle(struct kern *k)
+static bool group_settle(struct kern *k, struct err *gave_up)
 {
 	struct kern_group *g = container_of(k, struct kern_group, kern);
 	struct leftover **at = &g->left;
 
 	while (*at) {
 		struct leftover *l = *at;
+		int r = take_back(g, l->path, &l->share);
 
-		if (take_back(g, l->path, &l->share) < 0 && ++l->tries < LEFTOVER_TRIES) {
+		if (r < 0 && clock_ns(CLOCK_MONOTONIC) < l->until) {
 			at = &l->next;
 			continue;
 		}
+		if (r < 0)
+			err_set_errno(gave_up, r, "take back the RT share of cgroup %s", l->path);
 		*at = l->next;
 		free(l);
 	}
@@ -263,6 +341,7 @@ static bool group_unbind(struct kern *k, const struct kern_container *c)
 		return true;
 	memcpy(l->path, c->cgroup, size);
 	l->share = share;
+	l->until = clock_ns(CLOCK_MONOTONIC) + LEFTOVER_NS;
 	l->next = g->left;
 	g->left = l;
 	return false;
@@ -293,6 +372,7 @@ static void group_destroy(struct kern *k)
 	while (g->left) {
 		struct leftover *next = g->left->next;
 
+		take_back(g, g->left->path, &g->left->share);
 		free(g->left);
 		g->left = next;
 	}

@@ -42,9 +42,10 @@ struct kern_ops {
 	bool (*unbind)(struct kern *k, const struct kern_container *c);
 	/*
 	 * What unbind could not take back yet: a cgroup still counts for a moment after its
-	 * rmdir(2). False: there is still something. NULL: unbind always can.
+	 * rmdir(2). False: there is still something. What stays for good is said in `gave_up`, the
+	 * last of several. NULL: unbind always can.
 	 */
-	bool (*settle)(struct kern *k);
+	bool (*settle)(struct kern *k, struct err *gave_up);
 
 	/* -EBUSY: the kernel has no room; -ESRCH: the thread is gone. No sentence: see sched.h. */
 	int (*thread_on)(struct kern *k, const struct kern_thread *t);
