@@ -102,15 +102,22 @@ static void check_cpus(struct agent *a, struct report *r)
 			cpus_format(text, &usable));
 }
 
+static const char *granularity_mend(const struct agent *a)
+{
+	return a->overrun.measured
+		       ? "echo HRTICK_DL > /sys/kernel/debug/sched/features (kernel with "
+			 "SCHED_HRTICK), then start taktd anew after a reboot or with an empty state "
+			 "folder"
+		       : "start taktd anew when neither a hypervisor nor another deadline thread "
+			 "takes the CPU";
+}
+
 static void check_granularity(struct agent *a, struct report *r)
 {
 	char g[TEXT_NUMBER_MAX], seen[TEXT_NUMBER_MAX];
 	bool fine = a->overrun.granularity_ns < NSEC_PER_MSEC;
 
-	add(r, "granularity", fine ? CHECK_OK : CHECK_LIMITED,
-		fine ? NULL
-		     : "echo HRTICK_DL > /sys/kernel/debug/sched/features (kernel with SCHED_HRTICK), "
-		       "then start taktd anew after a reboot or with an empty state folder",
+	add(r, "granularity", fine ? CHECK_OK : CHECK_LIMITED, fine ? NULL : granularity_mend(a),
 		"a reservation may run %s past its budget before it is stopped (worst measured %s); "
 		"every bound counts with it",
 		duration_words(g, a->overrun.granularity_ns),
@@ -294,7 +301,7 @@ static void check_agent(struct agent *a, struct report *r)
 	bw_t held = holder_held(a->holder);
 
 	if (a->own_why[0])
-		add(r, "agent", CHECK_LIMITED, "free some deadline bandwidth and start taktd anew",
+		add(r, "agent", CHECK_LIMITED, "free some deadline bandwidth",
 			"taktd has no reservation of its own: %.300s", a->own_why);
 	else
 		add(r, "agent", CHECK_OK, NULL, "taktd's own reservation is %s every %s",

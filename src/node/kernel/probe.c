@@ -16,7 +16,6 @@
 #include "node/kernel/sched.h"
 
 #define OVERRUN_PERIODS 20
-#define OVERRUN_TRIES 4
 /* Longer than any interrupt, shorter than any throttling. */
 #define GAP_NS (300 * NSEC_PER_USEC)
 
@@ -196,12 +195,12 @@ static void spin_over_budget(void *arg)
 	o->tried = periods == OVERRUN_PERIODS && alone;
 }
 
-void probe_overrun(nsec_t tick_ns, struct probe_overrun *ret)
+void probe_overrun(nsec_t tick_ns, unsigned tries, struct probe_overrun *ret)
 {
 	struct overrun o = { 0 };
 	struct dummy d;
 
-	for (unsigned i = 0; i < OVERRUN_TRIES && !o.tried; i++) {
+	for (unsigned i = 0; i < tries && !o.tried; i++) {
 		o = (struct overrun){ .tick_ns = tick_ns };
 		if (dummy_start(&d, spin_over_budget, &o))
 			dummy_end(&d);

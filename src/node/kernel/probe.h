@@ -29,7 +29,7 @@ void probe_run(struct probe *ret);
 
 /* The worst overrun of a budget, measured: what throttling adds on this kernel. */
 struct probe_overrun {
-	bool measured; /* false: there was nothing free to measure with */
+	bool measured; /* false: no bandwidth was free to try with, or something else took the CPU */
 	nsec_t worst_ns; /* of the periods watched */
 	nsec_t granularity_ns; /* g: what to count with */
 };
@@ -37,7 +37,7 @@ struct probe_overrun {
 /*
  * Runs a thread that never yields against a small budget for some 20 periods (about 0.3 s). A
  * worst that is a good part of a tick means that throttling waits for the tick: g is the tick.
- * Otherwise a timer ends budgets (HRTICK_DL) and g is a few times the worst seen. Where no
- * bandwidth is free to try with, g is the tick, which is always safe.
+ * Otherwise a timer ends budgets (HRTICK_DL) and g is a few times the worst seen. Where none of
+ * the tries gives a figure, g is the tick, which is always safe.
  */
-void probe_overrun(nsec_t tick_ns, struct probe_overrun *ret);
+void probe_overrun(nsec_t tick_ns, unsigned tries, struct probe_overrun *ret);
