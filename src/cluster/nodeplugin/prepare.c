@@ -188,12 +188,18 @@ static void try_again(struct errand *e, uint64_t pause_ms, void (*resume)(struct
 	uv_timer_start(&e->timer, on_timer, pause_ms < left ? pause_ms : left, 0);
 }
 
+/* taktd is. */
+static bool is_away(int code)
+{
+	return code == -ENOENT || code == -ECONNREFUSED || code == -ECONNRESET ||
+	       code == -ETIMEDOUT;
+}
+
 static void end_or_try_again(struct errand *e, void (*resume)(struct errand *e))
 {
 	if (e->code == -EBUSY)
 		try_again(e, BUSY_MS, resume);
-	else if (e->code == -ENOENT || e->code == -ECONNREFUSED || e->code == -ECONNRESET ||
-		 e->code == -ETIMEDOUT)
+	else if (is_away(e->code))
 		try_again(e, AWAY_MS, resume);
 	else
 		end(e, e->code, e->refusal);
@@ -245,15 +251,20 @@ static void no_room(struct errand *e, const char *sentence)
 		end(e, -ENOSPC, e->refusal);
 }
 
-/* Whoever holds it keeps it: the first answer stands. */
+/* -ESRCH: somebody else ended it. Whoever holds it keeps it: the first answer stands. */
 static void on_old_released(void *data, int code, const json_t *reply, const char *error)
 {
 	struct errand *e = data;
 
-	if (code < 0 && code != -ENOENT)
+	if (code == 0 || code == -ESRCH) {
+		reserve_next(e);
+		return;
+	}
+	e->renewed = !is_away(code);
+	if (e->renewed)
 		end(e, -EEXIST, e->refusal);
 	else
-		reserve_next(e);
+		agent_refused(e, code, error, reserve_next);
 }
 
 /* Of an allocation before this one: a power cut undid its lazy Release. */
