@@ -91,7 +91,7 @@ struct agent {
 	uv_timer_t retry; /* runs only while something could not be done */
 	unsigned retry_ms;
 	unsigned audited; /* promises, in the round of look.c that is under way */
-	uv_timer_t look; /* runs only while somebody watches, or holds a promise */
+	uv_timer_t look; /* runs only while somebody watches, or holds or may end a promise */
 	struct door_call *later; /* later.c: asked again in a moment */
 	uv_timer_t later_timer;
 	struct waits unpaid; /* unpaid.c */

@@ -163,9 +163,8 @@ static void on_look(uv_timer_t *timer)
 	held = audit_some(a);
 	if (watched)
 		look_now(a);
-	if (watched || held)
-		trouble_look_all(a);
-	else
+	trouble_look_all(a);
+	if (!watched && !held)
 		uv_timer_stop(timer);
 }
 

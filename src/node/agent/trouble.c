@@ -116,6 +116,8 @@ void trouble_look_all(struct agent *a)
 {
 	room_see_cpus(a);
 	for (struct promise *p = a->promises.first; p; p = p->next) {
+		if (p->state == RESV_DRAINING)
+			continue;
 		trouble_look(a, p);
 		store_trouble(a, p);
 	}
