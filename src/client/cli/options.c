@@ -143,6 +143,6 @@ void options_overview(FILE *out)
 	for (const struct verb *v = verbs; v->name; v++)
 		fprintf(out, "  %-12s%s\n", v->name, v->help);
 	fprintf(out,
-		"\nEvery verb takes --json and --socket PATH; `takt --version` tells the version.\n"
-		"`takt VERB --help` tells more, takt(1) tells all.\n");
+		"\nVerbs that print take --json, those that ask taktd take --socket PATH.\n"
+		"`takt VERB --help` tells more, takt(1) tells all; `takt --version` the version.\n");
 }
