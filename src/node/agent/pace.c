@@ -59,9 +59,23 @@ static void take(struct agent *a)
 	enforce_hold(a);
 }
 
+/* The loop's time is that of its last poll: a timer may come sooner than it was meant to. */
+static void wait_until_owed(struct agent *a)
+{
+	nsec_t now = uv_hrtime(),
+	       left = a->pace.owed_until_ns > now ? a->pace.owed_until_ns - now : 0;
+
+	uv_timer_start(&a->pace.back, go_back, left / NSEC_PER_MSEC + 1, 0);
+}
+
 static void go_back(uv_timer_t *timer)
 {
-	take(container_of(timer, struct agent, pace.back));
+	struct agent *a = container_of(timer, struct agent, pace.back);
+
+	if (uv_hrtime() < a->pace.owed_until_ns)
+		wait_until_owed(a);
+	else
+		take(a);
 }
 
 static void leave(struct agent *a)
@@ -74,9 +88,10 @@ static void leave(struct agent *a)
 	p->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	sched_set_normal(0, &late);
 	p->fifo = sched_set_fifo(0, BURST_PRIORITY) == 0;
+	p->owed_until_ns = uv_hrtime() + late;
 	ceiling_note_ending(a, late);
 	enforce_hold(a);
-	uv_timer_start(&a->pace.back, go_back, late / NSEC_PER_MSEC + 1, 0);
+	wait_until_owed(a);
 }
 
 void pace_burst(struct agent *a)

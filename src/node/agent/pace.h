@@ -22,6 +22,7 @@ struct pace {
 	bool begun;
 	bool deadline; /* runs under its reservation now */
 	bool fifo; /* in the first part of a burst */
+	nsec_t owed_until_ns; /* uv_hrtime(): until then the kernel may never run it again if it came back */
 	struct cbs server; /* what the kernel counts for the loop's thread */
 	nsec_t now_ns, cpu_ns; /* the last account, or the burst's begin: time, and CPU time */
 	bool polled; /* the loop has waited since then */
