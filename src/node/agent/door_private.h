@@ -33,7 +33,7 @@ struct peer {
 	size_t used, size;
 	struct door_call *call; /* being answered */
 	unsigned open_handles;
-	bool turn; /* has one in the loop's next round; `patience` waits for it */
+	uv_idle_t turn; /* active: it has one in the loop's next round */
 	bool paused; /* nothing is read until what is there is done */
 	bool tell_end; /* somebody wants to know when it goes */
 	bool closing;

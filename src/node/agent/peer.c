@@ -95,6 +95,7 @@ void peer_close(struct peer *p)
 	d->buffered -= counted(p->size);
 	uv_close((uv_handle_t *)&p->pipe, on_peer_closed);
 	uv_close((uv_handle_t *)&p->patience, on_peer_closed);
+	uv_close((uv_handle_t *)&p->turn, on_peer_closed);
 	if (p->tell_end)
 		calls_peer_gone(d->agent, p);
 }
@@ -358,30 +359,37 @@ static void peer_consume(struct peer *p)
 	peer_take(p, text, in);
 }
 
+static bool has_turn(const struct peer *p)
+{
+	return uv_is_active((const uv_handle_t *)&p->turn);
+}
+
 static bool full(const struct peer *p)
 {
 	return p->used >= DOOR_READ_AT_ONCE &&
-	       (p->call || p->turn || unread(p) > UNREAD_PAUSE_BYTES);
+	       (p->call || has_turn(p) || unread(p) > UNREAD_PAUSE_BYTES);
 }
 
-static void on_turn(uv_timer_t *timer)
+static void on_turn(uv_idle_t *turn)
 {
-	struct peer *p = timer->data;
+	struct peer *p = turn->data;
 
-	p->turn = false;
+	uv_idle_stop(turn);
 	peer_consume(p);
 	if (!p->closing && p->paused && !full(p) &&
 		uv_read_start((uv_stream_t *)&p->pipe, on_alloc, on_read) == 0)
 		p->paused = false;
 }
 
-/* In the loop's next turn, so that a peer with many calls does not keep the others waiting. */
+/*
+ * In the loop's next round, so that a peer with many calls does not keep the others waiting. A timer
+ * of 0 ms would have all its turns in this round (uv__run_timers(), before libuv 1.48).
+ */
 static void peer_go_on(struct peer *p)
 {
 	if (p->closing || p->call || (p->used == 0 && !p->paused))
 		return;
-	p->turn = true;
-	uv_timer_start(&p->patience, on_turn, 0, 0);
+	uv_idle_start(&p->turn, on_turn);
 }
 
 static bool peer_keep(struct peer *p, const char *bytes, size_t n)
@@ -425,7 +433,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		peer_close(p);
 		return;
 	}
-	if (!p->turn)
+	if (!has_turn(p))
 		peer_consume(p);
 	if (p->closing || !full(p))
 		return;
@@ -477,10 +485,11 @@ void peer_accept(uv_stream_t *server, int status)
 	if (!p)
 		return;
 	p->listener = l;
-	p->pipe.data = p->patience.data = p;
-	p->open_handles = 2;
+	p->pipe.data = p->patience.data = p->turn.data = p;
+	p->open_handles = 3;
 	uv_pipe_init(&d->agent->loop, &p->pipe, 0);
 	uv_timer_init(&d->agent->loop, &p->patience);
+	uv_idle_init(&d->agent->loop, &p->turn);
 	p->next = d->peers;
 	if (d->peers)
 		d->peers->previous = p;
