@@ -240,10 +240,14 @@ bool proc_gone(pid_t pid, uint64_t start)
 	 * leader execs, that is the leader, and the number is the other's by now (fs/exec.c,
 	 * de_thread).
 	 */
-	do
-		if (proc_stat(pid, &s) < 0 || s.start != start)
+	do {
+		int r = proc_stat(pid, &s);
+
+		if (r < 0)
+			return r == -ESRCH; /* what cannot be read has not ended because of that */
+		if (s.start != start)
 			return true;
-	while (s.threads == 0);
+	} while (s.threads == 0);
 	/* A zombie leader with other threads alive is still a process. */
 	return (s.state == 'Z' || s.state == 'X') && s.threads <= 1;
 }
@@ -251,8 +255,9 @@ bool proc_gone(pid_t pid, uint64_t start)
 bool proc_thread_gone(pid_t pid, pid_t tid)
 {
 	struct proc_stat s;
+	int r = proc_thread_stat(pid, tid, &s);
 
-	return proc_thread_stat(pid, tid, &s) < 0 || s.state == 'Z' || s.state == 'X';
+	return r < 0 ? r == -ESRCH : s.state == 'Z' || s.state == 'X';
 }
 
 static int each_number(const char *path, int (*each)(void *ctx, pid_t number), void *ctx)
