@@ -39,6 +39,7 @@ LONG = os.environ.get("TAKT_LONG") == "1"
 RUNTIME, PERIOD = "1ms", "100ms"
 # More events than taktd's buffer of 2 MiB takes: each needs some 800 bytes of it, or more.
 FORK_STORM = "i=0; while [ $i -lt 8000 ]; do (:); i=$((i + 1)); done"
+EVENTS_AHEAD = "i=0; while [ $i -lt 300 ]; do (:); i=$((i + 1)); done"  # of which 16 a turn are read
 SETTLE_SECONDS = 0.2  # to see that something does not happen
 
 
@@ -203,9 +204,7 @@ class Main(Threads):
     def what_happens_while_events_are_lost_is_found_and_what_comes_later_is_told_again(self):
         puppet = self.bound(threads={"all": True}, cores=3)
         self.expect_on("the first thread", {puppet.pid})
-        other = subprocess.Popen(["sleep", "1000"])
-        self.addCleanup(other.wait)
-        self.addCleanup(other.kill)
+        other = self.sleeper()
         self.agent.reserve("other", RUNTIME, PERIOD)
         self.agent.call("Bind", name="other", pid=other.pid)
         os.kill(self.agent.pid, signal.SIGSTOP)
@@ -226,6 +225,36 @@ class Main(Threads):
         self.expect_on("another three", {puppet.tid(t) for t in ("main", "late", "later")})
         puppet.quit()
         self.expect_state("held")
+
+    @test
+    def a_bind_that_overtakes_the_news_of_the_last_holders_end_is_no_refusal(self):
+        self.agent.reserve("r", RUNTIME, PERIOD)
+        first, second = self.sleeper(), self.sleeper()
+        self.agent.call("Bind", name="r", pid=first.pid, running=True)
+        self.expect_on("the first one", {first.pid})
+        with self.agent.connect() as door, self.agent.still():
+            subprocess.run(["sh", "-c", EVENTS_AHEAD], check=True)
+            first.kill()
+            first.wait()
+            door.send("Bind", name="r", pid=second.pid, running=True)
+            os.kill(self.agent.pid, signal.SIGCONT)
+            self.assertEqual(door.receive()["parameters"]["reservation"]["name"], "r")
+        self.expect_on("the second one", {second.pid})
+
+    def sleeper(self):
+        process = subprocess.Popen(["sleep", "1000"])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    @test
+    def what_a_running_program_had_started_before_is_found_when_it_is_bound(self):
+        self.agent.reserve("r", RUNTIME, PERIOD, threads={"all": True}, cores=2)
+        puppet = self.stage.start()
+        puppet.do("main", "fork")
+        child = self.stage.next()
+        self.agent.call("Bind", name="r", pid=puppet.pid, container="box", running=True)
+        self.expect_on("it and its child", {puppet.pid, child.pid})
 
     @test
     def it_stays_under_it_through_another_exec(self):

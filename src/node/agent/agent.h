@@ -177,6 +177,12 @@ void follow_attached(struct agent *a, struct promise *p);
 void follow_unbind(struct agent *a, struct promise *p, struct binding *b);
 /* Those whose processes ended while the promise was to be released, which failed. */
 void follow_unbind_ended(struct agent *a, struct promise *p);
+/* Ends what no event has told of yet. May free the promise, as intake_expire() does. */
+void follow_forget_ended(struct agent *a, struct promise *p);
+/* The same once in a look, cheaply; and who waits for a server without having been told of. */
+void follow_audit(struct agent *a, struct promise *p);
+/* A thread of the promise has ended. */
+void follow_lose_thread(struct agent *a, struct promise *p, size_t index);
 
 /* ceiling.c: what the kernel grants, and what other programs have of it. */
 

@@ -132,7 +132,7 @@ static void add_by_hand(struct agent *a, struct promise *p, pid_t pid, pid_t tid
 	}
 	for (unsigned i = p->n_threads; i-- > 0 && p->n_threads == p->request.cores;)
 		if (!p->threads[i].by_hand || has_ended(&p->threads[i]))
-			enforce_forget(a, p, i);
+			follow_lose_thread(a, p, i);
 	if (p->n_threads == p->request.cores)
 		return;
 	t = &p->threads[p->n_threads];

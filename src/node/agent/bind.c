@@ -109,6 +109,8 @@ static void bound(struct agent *a, struct commit *c, int r)
 		return;
 	}
 	agent_announce(a, &change);
+	if (b && b->running)
+		follow_find(a, p, b); /* what it had started before */
 	enforce_threads(a, p); /* its program may have begun meanwhile */
 	b = promise_binding(p, c->binding.pid, c->binding.pid_start);
 	if (b)
@@ -306,6 +308,12 @@ void call_bind(struct agent *a, struct door_call *call)
 	if (p->shareable && !p->settled && p->state != RESV_DRAINING) {
 		later_ask(a, call, SHARED_MS);
 		return;
+	}
+	if (!is_free(p)) {
+		follow_forget_ended(a, p); /* the event may still be on the way */
+		p = calls_find(call, asked.name);
+		if (!p)
+			return;
 	}
 	if (!is_free(p)) {
 		bind_refuse_held(call, p);

@@ -448,7 +448,7 @@ static void forget_dead(struct agent *a, struct promise *p)
 {
 	for (unsigned i = p->n_threads; i-- > 0;)
 		if (proc_thread_gone(p->threads[i].pid, p->threads[i].tid))
-			enforce_forget(a, p, i);
+			follow_lose_thread(a, p, i);
 }
 
 static void step_off(struct agent *a, struct promise *p, pid_t tid)

@@ -6,6 +6,8 @@
  */
 #include "node/agent/agent.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -15,6 +17,9 @@
 #include "node/agent/door.h"
 #include "node/kernel/sched.h"
 #include "node/monitor/proc.h"
+
+#define REPLAN_LOOKS \
+	8 /* one in so many makes the plan anew where a server is free: files of /proc */
 
 static struct agent *agent_of(struct event_handler *h)
 {
@@ -187,8 +192,7 @@ void follow_attached(struct agent *a, struct promise *p)
 		follow_unbind(a, p, p->bindings);
 }
 
-/* A thread of the promise has ended. */
-static void lose_thread(struct agent *a, struct promise *p, unsigned index)
+void follow_lose_thread(struct agent *a, struct promise *p, size_t index)
 {
 	struct promise_thread t = p->threads[index];
 	struct commit *c = t.by_hand ? commit_create(a, COMMIT_DETACH, p->request.name) : NULL;
@@ -212,7 +216,7 @@ static void on_exited(struct event_handler *h, pid_t pid, pid_t tid)
 		return;
 	for (unsigned i = 0; i < p->n_threads && !lost; i++)
 		if (p->threads[i].tid == tid && proc_thread_gone(pid, tid)) {
-			lose_thread(a, p, i);
+			follow_lose_thread(a, p, i);
 			lost = true;
 		}
 	/* Another thread, of another container too, may be waiting for what it had. */
@@ -287,6 +291,42 @@ static void forget_gone(struct agent *a, struct binding *b)
 		if (proc_gone(t->pid, t->start))
 			tasks_remove(&a->tasks, t);
 	}
+}
+
+void follow_forget_ended(struct agent *a, struct promise *p)
+{
+	if (p->state == RESV_DRAINING)
+		return;
+	for (struct binding *b = p->bindings; b; b = b->next)
+		forget_gone(a, b);
+	follow_unbind_ended(a, p);
+}
+
+static bool has_ended(const struct binding *b)
+{
+	for (const struct task *t = b->tasks; t; t = t->next)
+		if (kill(t->pid, 0) < 0 && errno == ESRCH)
+			return true;
+	return false;
+}
+
+/*
+ * Where the kernel has no memory for an event it is lost without a word (GFP_NOWAIT in
+ * cn_netlink_send_mult()); before Linux 5.15 none tells of a name that another thread gave, and a
+ * thread that ends while a process's are listed can end the list (next_tid()).
+ */
+void follow_audit(struct agent *a, struct promise *p)
+{
+	bool ended = false, wants = false;
+
+	for (struct binding *b = p->bindings; b; b = b->next) {
+		ended |= has_ended(b);
+		wants |= follows_threads(p, b);
+	}
+	if (wants && p->n_threads < p->request.cores && ++p->looks % REPLAN_LOOKS == 0)
+		enforce_threads(a, p);
+	if (ended)
+		follow_forget_ended(a, p);
 }
 
 /* Until no process has a parent that was just found. */

@@ -339,6 +339,12 @@ void call_release(struct agent *a, struct door_call *call)
 	if (!p)
 		return;
 	if (asked.unheld && p->state != RESV_HELD) {
+		follow_forget_ended(a, p); /* the event may still be on the way */
+		p = calls_find(call, name);
+		if (!p)
+			return;
+	}
+	if (asked.unheld && p->state != RESV_HELD) {
 		bind_refuse_held(call, p);
 		return;
 	}

@@ -3,7 +3,7 @@
  * What can change without anybody telling taktd: the kernel's limit, deadline threads of other
  * programs, CPUs that go offline or out of our cpuset; looked at once a second while somebody
  * watches, which is one small file and two tries of the placeholders. And what a running program does
- * to its own threads, or its runtime to its cpuset; looked at once a second while a promise is held
+ * to its own threads, or its runtime to its cpuset, and ends that no event told of; looked at once a second while a promise is held
  * by somebody, some threads at a time: two system calls each, every fourth time a file of /proc too.
  */
 #include "node/agent/agent.h"
@@ -140,12 +140,14 @@ static bool audit_some(struct agent *a)
 	unsigned at = 0, threads = 0;
 	bool held = false;
 
-	for (struct promise *p = a->promises.first; p; p = p->next) {
+	for (struct promise *p = a->promises.first, *next; p; p = next) {
+		next = p->next;
 		held |= p->bindings || p->transient;
 		if (at++ < a->audited || threads >= AUDIT_THREADS)
 			continue;
 		threads += p->n_threads;
 		enforce_audit(a, p);
+		follow_audit(a, p);
 		a->audited = at;
 	}
 	if (a->audited >= at)

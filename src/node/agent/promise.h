@@ -69,6 +69,7 @@ struct promise {
 	struct promise_thread *threads; /* room for request.cores */
 	unsigned n_threads;
 	bool flagged; /* of its bindings, threads come under it in a moment */
+	unsigned looks; /* at its idle servers, by follow_audit() */
 
 	/* What is wrong with it, each "" or false where nothing is; trouble.c makes one of all. */
 	char unkept[PROMISE_REASON_MAX]; /* why this machine cannot keep it, since taktd started */
