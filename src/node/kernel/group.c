@@ -216,7 +216,8 @@ static int parents_shrink(const struct levels *l, const struct rt_share *share)
 
 		if (at->fd >= 0)
 			need = children_need(at->fd, period);
-		if (i + 2 == l->n)
+		/* What was below is gone with it. */
+		if (i + 2 == l->n || l->at[i + 1].fd < 0)
 			need += in_period(share, period);
 		exact[i] = at->fd >= 0 && at->now.runtime_us == need;
 	}
