@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,8 +63,9 @@ int child_start(struct child *ret, char *const *argv, const sigset_t *mask, stru
 	cleanup_fd int go_out = -1, failed_in = -1, go_in = -1, failed_out = -1;
 	pid_t pid;
 
-	if (pipe2(go, O_CLOEXEC) < 0)
-		return err_set_errno(err, -errno, "make a pipe");
+	/* Unlike a pipe's, its end is told without a signal. */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go) < 0)
+		return err_set_errno(err, -errno, "make a pair of sockets");
 	go_in = go[0];
 	go_out = go[1];
 	if (pipe2(failed, O_CLOEXEC) < 0)
@@ -83,7 +85,7 @@ int child_start(struct child *ret, char *const *argv, const sigset_t *mask, stru
 
 int child_go(struct child *c, struct err *err)
 {
-	ssize_t n = write(c->go, "", 1);
+	ssize_t n = send(c->go, "", 1, MSG_NOSIGNAL);
 	int code;
 
 	if (n != 1)

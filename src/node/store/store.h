@@ -90,7 +90,8 @@ int store_wait(int fd);
  * Each of these is one transaction with its history row `change` (NULL: none). Promises are on
  * disk when the call returns 0; what ends with the boot (bind, unbind, attach, detach) is then
  * safe from a crash of the program, not of the machine. When it returns an error nothing has
- * changed, and the next call may work.
+ * changed, and the next call may work; only what the disk refused to sync (-EIO) may be found again
+ * by a start before that call.
  * -ENOENT: no such reservation. -ENOSPC: no room. -EROFS: read-only disk. -EIO, -ENOMEM.
  * -EBADMSG: the file was damaged while in use. -EMSGSIZE: a text is longer than 1 MiB.
  */
