@@ -6,7 +6,7 @@
 
 #include "cluster/kube/client_private.h"
 
-#define CALLS_AT_ONCE 16
+#define CALLS_AT_ONCE 8 /* each has a connection of its own, with what TLS needs */
 #define IDLE_CONNECTIONS 4
 
 #define JSON_TYPE "application/json"

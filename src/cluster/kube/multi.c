@@ -10,6 +10,7 @@ struct kube_multi_socket {
 	struct kube_multi_socket *previous, *next;
 	uv_poll_t poll;
 	curl_socket_t fd;
+	int events; /* that libcurl waits for */
 };
 
 static void act(struct kube_multi *m, curl_socket_t fd, int events)
@@ -28,8 +29,14 @@ static void on_timer(uv_timer_t *timer)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct kube_multi_socket *s = poll->data;
-	int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+	int flags = 0;
 
+	/*
+	 * libuv has stopped the handle on the socket's error (uv__poll_io()). Without flags libcurl
+	 * looks itself: it reads what came before the error, or begins anew on another connection.
+	 */
+	if (status < 0)
+		uv_poll_start(poll, s->events, on_poll);
 	if (events & UV_READABLE)
 		flags |= CURL_CSELECT_IN;
 	if (events & UV_WRITABLE)
@@ -119,8 +126,10 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *data, 
 	if (what & CURL_POLL_OUT)
 		events |= UV_WRITABLE;
 	/* Without memory for it the transfer waits for its timeout; -1 would end all, for ever. */
-	if (s)
+	if (s) {
+		s->events = events;
 		uv_poll_start(&s->poll, events, on_poll);
+	}
 	return 0;
 }
 

@@ -36,8 +36,14 @@ struct kube_next kube_retry(const struct kube_end *end, unsigned *failures, uint
 
 	if (end->brought || lived)
 		*failures = 0;
-	if (lived && end->code == 0)
+	if (lived && end->code == 0) {
+		/*
+		 * A server whose version is behind ours (restored from a backup) takes the watch and
+		 * is silent, where any other sends a bookmark each minute.
+		 */
+		next.list |= !end->brought;
 		return next;
+	}
 	next.delay_ms = kube_wait_ms(*failures, end->retry_after_s, random);
 	if (*failures < UINT_MAX)
 		++*failures;

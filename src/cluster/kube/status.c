@@ -19,7 +19,7 @@ static int code_of(unsigned http, const char *reason)
 	case 403:
 		return -EPERM;
 	case 404:
-		return -ENOENT;
+		return strcmp(reason, "NotFound") == 0 ? -ENOENT : -EREMOTEIO;
 	case 409:
 		return strcmp(reason, "AlreadyExists") == 0 ? -EEXIST : -EAGAIN;
 	case 410:

@@ -40,10 +40,13 @@ TEST(a_call_waits_as_long_as_the_server_says_if_that_is_longer)
 TEST(an_orderly_end_after_some_seconds_is_followed_at_once)
 {
 	unsigned failures = 5;
-	struct kube_end end = { .lived_ms = KUBE_LIVED_MS };
+	struct kube_end end = { .lived_ms = KUBE_LIVED_MS, .brought = true };
 	struct kube_next next = kube_retry(&end, &failures, 0);
 
 	CHECK(!next.list && next.delay_ms == 0 && failures == 0);
+	end.brought = false; /* not even a bookmark: our version may be none of this server's */
+	next = kube_retry(&end, &failures, 0);
+	CHECK(next.list && next.delay_ms == 0 && failures == 0);
 }
 
 TEST(a_server_that_ends_streams_at_once_is_not_asked_in_a_hurry)

@@ -20,7 +20,7 @@ TEST(each_number_has_its_errno)
 		unsigned http;
 		int code;
 	} rows[] = { { 200, 0 }, { 201, 0 }, { 202, 0 }, { 301, -EPROTO }, { 400, -EINVAL },
-		{ 401, -EACCES }, { 403, -EPERM }, { 404, -ENOENT }, { 409, -EAGAIN },
+		{ 401, -EACCES }, { 403, -EPERM }, { 404, -EREMOTEIO }, { 409, -EAGAIN },
 		{ 410, -ESTALE }, { 413, -E2BIG }, { 415, -EPROTO }, { 422, -EINVAL },
 		{ 429, -EBUSY }, { 500, -EREMOTEIO }, { 503, -EREMOTEIO }, { 504, -ETIMEDOUT },
 		{ 0, -EPROTO }, { 999, -EPROTO } };
@@ -52,8 +52,14 @@ TEST(a_body_that_is_no_status_is_shown_as_printable_text)
 
 	CHECK_TEXT(s.message, "<html>?[31m bad?</html>");
 	CHECK_EQ(s.code, -EREMOTEIO);
-	CHECK_EQ(read_it(404, "").code, -ENOENT);
-	CHECK_EQ(read_it(404, "[1]").code, -ENOENT);
+}
+
+TEST(only_a_status_that_says_so_means_that_the_object_is_not_there)
+{
+	CHECK_EQ(read_it(404, "{\"kind\":\"Status\",\"reason\":\"NotFound\"}").code, -ENOENT);
+	CHECK_EQ(read_it(404, "404 page not found\n").code, -EREMOTEIO);
+	CHECK_EQ(read_it(404, "").code, -EREMOTEIO);
+	CHECK_EQ(read_it(404, "[1]").code, -EREMOTEIO);
 }
 
 TEST(a_long_message_is_cut)
