@@ -45,6 +45,21 @@ class Claims(TaktCase):
         again = self.call_dra("v1beta1", "NodeUnprepareResources", known, unknown)
         self.assertEqual(again, {uid: {"error": ""}, "no-uid": {"error": ""}})
 
+    @test(needs=[grpcurl_built])
+    def a_claim_that_is_unprepared_while_its_pod_runs_keeps_its_promise(self):
+        """As a kubelet does for a pod that never ran, beside one that does."""
+        process = self.start("camera", runtime="4ms", period="20ms")
+        self.expect_under(process[0], 4 * MS, 20 * MS)
+        known = {"namespace": "default", "uid": self.claim_uid("camera-rt"), "name": "camera-rt"}
+        files = self.cdi_files()
+        with self.always_under(process[0], 4 * MS, 20 * MS):
+            answer = self.call_dra("v1", "NodeUnprepareResources", known, seconds=2)
+            self.assertIsNone(answer, "it was answered before the pod has ended")
+        self.assertEqual(self.cdi_files(), files)
+        self.expect_untouched("camera", process)
+        self.cluster.delete("pod/camera")
+        self.expect_nothing_promised()
+
     @test
     def a_pod_with_a_claim_runs_under_sched_deadline_and_gives_back_when_it_ends(self):
         process = self.start("camera", runtime="4ms", period="20ms")

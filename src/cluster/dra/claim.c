@@ -262,6 +262,16 @@ static int read_result(struct claim *c, const json_t *given, struct err *err)
 	return 0;
 }
 
+int claim_check_node(const struct claim *c, const char *node, struct err *err)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (strcmp(c->results[i].pool, node) != 0)
+			return err_set(err, -EINVAL,
+				"it is allocated on node %.64s: a pod that uses it must run there",
+				c->results[i].pool);
+	return 0;
+}
+
 static int read_results(struct claim *c, const json_t *object, struct err *err)
 {
 	const json_t *status = json_object_get(object, "status");

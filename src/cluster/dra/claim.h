@@ -55,6 +55,12 @@ void claim_fini(struct claim *c); /* accepts NULL and a zeroed claim */
 int claim_read(const json_t *object, const char *uid, struct claim *ret, struct err *err);
 
 /*
+ * -EINVAL where it has devices of another node: the kubelet does not look (a pod whose nodeName was
+ * set by hand), and the scheduler counts what it needs there. A node's pool has the node's name.
+ */
+int claim_check_node(const struct claim *c, const char *node, struct err *err);
+
+/*
  * What the names of all reservations of that claim begin with; each goes on with nothing, or with a
  * dot and a number.
  */

@@ -4,7 +4,9 @@
  * answer means that the promise is on disk and its CDI file is there. Where the node is full, what
  * it holds for claims that are over is ended first. Unprepare: Release of all that was reserved for
  * the claim's uid, which needs no claim object; most have one, so that one is released while the
- * list of the others is asked for. Both may come again at any time; on one claim they go one after
+ * list of the others is asked for. What a container holds is waited for and else kept, whatever the
+ * kubelet thinks: with a shared claim it may unprepare for a pod that never ran, beside one that
+ * does (kubernetes/kubernetes 140212, 140527). Both may come again at any time; on one claim they go one after
  * the other, and an unprepare ends the prepare that it finds under way, so that nothing is promised
  * once it is answered. What a power cut brings back of a lazy Release, reclaim.c ends. The kubelet is
  * answered first; only then is the outcome told to anybody else.
@@ -18,6 +20,8 @@
 
 #include "base/cleanup.h"
 #include "cluster/dra/claim.h"
+#include "cluster/dra/over.h"
+#include "cluster/kube/retry.h"
 #include "cluster/nodeplugin/door.h"
 #include "cluster/nodeplugin/reclaim.h"
 #include "cluster/nodeplugin/report.h"
@@ -53,6 +57,7 @@ struct errand {
 	char refusal[ERR_TEXT_MAX]; /* "": none yet */
 	json_t *names; /* unprepare: what is still to be released */
 	unsigned awaited; /* unprepare: of its first two answers */
+	bool by_hand; /* unprepare: it is held, and by no container: whoever holds it gives way */
 };
 
 static const char no_memory[] = "takt-dra is out of memory";
@@ -317,6 +322,13 @@ static bool may_come_back(int code)
 	       code == -EIO || code == -EBUSY || code == -EREMOTEIO;
 }
 
+static uint64_t may_ask_in_ms(const struct kube_answer *answer)
+{
+	unsigned asked_s = answer->status.retry_after_s;
+
+	return asked_s > 0 ? kube_wait_ms(0, asked_s, uv_hrtime()) : AWAY_MS;
+}
+
 static void on_claim(void *data, const struct kube_answer *answer)
 {
 	struct errand *e = data;
@@ -327,7 +339,7 @@ static void on_claim(void *data, const struct kube_answer *answer)
 	if (answer->code < 0) {
 		refused(e, answer->code, answer->err.text);
 		if (may_come_back(answer->code))
-			try_again(e, AWAY_MS, read_claim);
+			try_again(e, may_ask_in_ms(answer), read_claim);
 		else
 			end(e, answer->code, e->refusal);
 		return;
@@ -338,6 +350,8 @@ static void on_claim(void *data, const struct kube_answer *answer)
 	}
 	e->object = json_incref(answer->object);
 	r = claim_read(e->object, key_of(e, "uid"), &e->claim, &err);
+	if (r == 0)
+		r = claim_check_node(&e->claim, e->plugin->node, &err);
 	if (r < 0)
 		end(e, r == -ENOENT ? -EPROTO : r, err.text); /* -ENOENT: taktd is not there */
 	else
@@ -422,6 +436,14 @@ static void on_prepare(void *user, struct kubelet_task *task)
 	begin(e);
 }
 
+static int release(struct errand *e, const char *name, door_done *done)
+{
+	json_t *parameters =
+		json_pack("{s:s, s:b, s:b}", "name", name, "lazy", 1, "unheld", !e->by_hand);
+
+	return door_call(e->plugin->door, "rt.takt.Release", parameters, done, e);
+}
+
 static void release_next(struct errand *e);
 
 /* What is not there any more was released before. */
@@ -440,15 +462,13 @@ static void on_released(void *data, int code, const json_t *reply, const char *e
 static void release_next(struct errand *e)
 {
 	size_t n = json_array_size(e->names);
-	json_t *parameters;
 
 	if (n == 0) {
 		runtime_forget(e->plugin, key_of(e, "uid"));
 		end(e, 0, NULL);
 		return;
 	}
-	parameters = json_pack("{s:O, s:b}", "name", json_array_get(e->names, n - 1), "lazy", 1);
-	if (door_call(e->plugin->door, "rt.takt.Release", parameters, on_released, e) < 0)
+	if (release(e, json_string_value(json_array_get(e->names, n - 1)), on_released) < 0)
 		end(e, -ENOMEM, no_memory);
 }
 
@@ -475,6 +495,7 @@ static void on_first_released(void *data, int code, const json_t *reply, const c
 static void on_listed(void *data, int code, const json_t *reply, const char *error)
 {
 	char first[RESV_NAME_MAX + 1];
+	bool held = false, by_container = false;
 	struct errand *e = data;
 	const json_t *resv;
 	size_t i;
@@ -485,26 +506,30 @@ static void on_listed(void *data, int code, const json_t *reply, const char *err
 	json_array_foreach (json_object_get(reply, "reservations"), i, resv) {
 		json_t *name = json_object_get(resv, "name");
 		const char *text = json_string_value(name);
+		struct over_owner owner;
 
-		if (text && strcmp(text, first) != 0 && claim_owns(text, key_of(e, "uid")) &&
-			json_array_append(e->names, name) < 0)
+		if (!text || !claim_owns(text, key_of(e, "uid")))
+			continue;
+		held |= over_owner_read(resv, &owner) && owner.held;
+		by_container |= json_array_size(json_object_get(resv, "containers")) > 0;
+		if (strcmp(text, first) != 0 && json_array_append(e->names, name) < 0)
 			refused(e, -ENOMEM, no_memory);
 	}
+	e->by_hand = held && !by_container;
 	release_others(e);
 }
 
 static void release_claim(struct errand *e)
 {
-	struct door *door = e->plugin->door;
 	char first[RESV_NAME_MAX + 1];
 
 	claim_prefix(key_of(e, "name"), key_of(e, "uid"), first);
 	e->code = 0;
 	json_array_clear(e->names);
-	if (door_call(door, "rt.takt.Release", json_pack("{s:s, s:b}", "name", first, "lazy", 1),
-		    on_first_released, e) == 0)
+	if (release(e, first, on_first_released) == 0)
 		e->awaited++;
-	if (door_call(door, "rt.takt.List", json_pack("{s:s}", "prefix", first), on_listed, e) == 0)
+	if (door_call(e->plugin->door, "rt.takt.List", json_pack("{s:s}", "prefix", first),
+		    on_listed, e) == 0)
 		e->awaited++;
 	if (e->awaited < 2)
 		refused(e, -ENOMEM, no_memory);

@@ -67,6 +67,18 @@ TEST(a_claim_is_the_reservation_that_it_was_given)
 	CHECK_EQ(c.results[0].resv.guarantee, GUARANTEE_HARD);
 }
 
+TEST(a_claim_that_was_allocated_on_another_node_is_refused_with_that_node)
+{
+	cleanup_json json_t *object = claim(RESULT("rt", "200k"), FOUR_OF_TWENTY);
+	cleanup_claim struct claim c = CLAIM_NULL;
+	struct err err = ERR_NULL;
+
+	CHECK_EQ(claim_read(object, UID, &c, NULL), 0);
+	CHECK_EQ(claim_check_node(&c, "node1", &err), 0);
+	CHECK_EQ(claim_check_node(&c, "node2", &err), -EINVAL);
+	CHECK(strstr(err.text, "node node1") != NULL);
+}
+
 TEST(a_claim_made_from_a_template_says_for_which_pod)
 {
 	cleanup_json json_t *object = claim(RESULT("rt", "200k"), FOUR_OF_TWENTY);
