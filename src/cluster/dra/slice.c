@@ -69,23 +69,25 @@ static int add_taint(json_t *taints, const struct facts_taint *t)
 				t->informs ? "None" : "NoSchedule"));
 }
 
-static json_t *taints_of(const struct facts *f, const struct facts_taint *own)
+static json_t *taints_of(const struct facts *f, const struct facts_taint *own, bool informing)
 {
 	cleanup_json json_t *taints = json_array();
 	int bad = 0;
 
 	for (size_t i = 0; i < f->n_taints; i++)
-		bad |= add_taint(taints, &f->taints[i]);
-	if (own && own->key)
+		if (informing || !f->taints[i].informs)
+			bad |= add_taint(taints, &f->taints[i]);
+	if (own && own->key && (informing || !own->informs))
 		bad |= add_taint(taints, own);
 	return bad ? NULL : TAKE(taints);
 }
 
-static json_t *device(const struct facts *f, size_t i, uint64_t capacity_ppm)
+static json_t *device(const struct facts *f, size_t i, uint64_t capacity_ppm, bool informing)
 {
 	const struct facts_cpu *cpu = f->pinned ? &f->per_cpu[i] : NULL;
 	cleanup_json json_t *attributes = attributes_of(f);
-	cleanup_json json_t *taints = taints_of(f, cpu ? &cpu->taint : NULL), *made = NULL;
+	cleanup_json json_t *taints = taints_of(f, cpu ? &cpu->taint : NULL, informing),
+			    *made = NULL;
 	char name[FACTS_DEVICE_NAME_MAX], value[24];
 
 	if (!attributes || !taints || (cpu && set_place(attributes, cpu)))
@@ -101,7 +103,7 @@ static json_t *device(const struct facts *f, size_t i, uint64_t capacity_ppm)
 	return TAKE(made);
 }
 
-json_t *slice_devices(const struct facts *f)
+json_t *slice_devices(const struct facts *f, bool informing)
 {
 	cleanup_json json_t *devices = json_array();
 
@@ -109,7 +111,7 @@ json_t *slice_devices(const struct facts *f)
 		uint64_t ppm = f->pinned ? f->per_cpu[i].capacity_ppm : f->capacity_ppm;
 
 		/* Without room there is nothing to be given, and with claims there is room. */
-		if (ppm && json_array_append_new(devices, device(f, i, ppm)) < 0)
+		if (ppm && json_array_append_new(devices, device(f, i, ppm, informing)) < 0)
 			return NULL;
 	}
 	return TAKE(devices);

@@ -15,7 +15,7 @@
 #define SLICE_DEVICES_MAX 64
 
 /* The devices' list, in the order in which the scheduler tries them. NULL: out of memory. */
-json_t *slice_devices(const struct facts *f);
+json_t *slice_devices(const struct facts *f, bool informing);
 
 /*
  * Of what is stored, where taktd has not yet answered this takt-dra and does not for long: the same

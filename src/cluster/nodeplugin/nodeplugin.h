@@ -54,6 +54,7 @@ struct publish {
 	int turn_fd; /* its lock says who publishes */
 	bool has_turn, waits_for_turn;
 	unsigned dropped, told; /* enum slice_drop */
+	bool refuses_informing; /* the server knows no taint that only informs */
 };
 
 /* checks.c: lines for `takt doctor`. */

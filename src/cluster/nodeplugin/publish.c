@@ -88,6 +88,15 @@ static void on_applied(void *data, const struct kube_answer *answer)
 	struct publish *b = &p->publish;
 	unsigned dropped;
 
+	/* Effect None is new in 1.35; before, a server whose gate keeps taints refuses the slice. */
+	if (answer->code == -EINVAL && !b->refuses_informing &&
+		strstr(answer->err.text, "effect")) {
+		b->refuses_informing = true;
+		plugin_log("the API server takes no taint that only informs: %s", answer->err.text);
+		ended(p);
+		sync_in(p, 0);
+		return;
+	}
 	if (answer->code < 0) {
 		failed(p, answer->err.text);
 		return;
@@ -152,8 +161,9 @@ static void next_step(struct plugin *p)
 static void make_plan(struct plugin *p)
 {
 	struct publish *b = &p->publish;
-	cleanup_json json_t *devices = p->look.known ? slice_devices(&p->look.facts)
-						     : slice_lost_devices(b->stored, p->node);
+	cleanup_json json_t *devices =
+		p->look.known ? slice_devices(&p->look.facts, !b->refuses_informing)
+			      : slice_lost_devices(b->stored, p->node);
 
 	if (!devices || slice_plan(devices, p->node, b->node_uid, b->stored, b->dropped,
 				b->generation, &b->plan) < 0) {
@@ -247,6 +257,7 @@ static void on_synced(void *data)
 
 	p->publish.synced = true;
 	p->publish.dropped = SLICE_DROP_NONE;
+	p->publish.refuses_informing = false;
 	sync_in(p, 0);
 }
 

@@ -48,7 +48,7 @@ static struct facts many(size_t n)
 
 TEST(many_claims_can_have_a_part_of_the_shared_device)
 {
-	cleanup_json json_t *devices = slice_devices(&shared);
+	cleanup_json json_t *devices = slice_devices(&shared, true);
 	json_t *device = json_array_get(devices, 0);
 
 	CHECK_EQ(json_array_size(devices), 1);
@@ -61,7 +61,7 @@ TEST(many_claims_can_have_a_part_of_the_shared_device)
 
 TEST(its_attributes_are_what_the_node_is)
 {
-	cleanup_json json_t *devices = slice_devices(&shared);
+	cleanup_json json_t *devices = slice_devices(&shared, true);
 	json_t *a = at(devices, "0/attributes");
 
 	CHECK_EQ(json_integer_value(at(a, "cpus/int")), 2);
@@ -77,7 +77,7 @@ TEST(its_attributes_are_what_the_node_is)
 TEST(a_cpu_says_where_it_is_also_by_the_standard_name)
 {
 	cleanup_facts struct facts f = many(66);
-	cleanup_json json_t *devices = slice_devices(&f);
+	cleanup_json json_t *devices = slice_devices(&f, true);
 	json_t *a = at(devices, "65/attributes");
 
 	CHECK_EQ(json_array_size(devices), 66);
@@ -93,7 +93,7 @@ TEST(a_cpu_says_where_it_is_also_by_the_standard_name)
 	CHECK(json_object_size(a) + 1 <= 32);
 	f.per_cpu[0].numa_node = f.per_cpu[0].core = -1;
 	json_decref(devices);
-	devices = slice_devices(&f);
+	devices = slice_devices(&f, true);
 	CHECK(!at(devices, "0/attributes/core") && !at(devices, "0/attributes/numaNode"));
 }
 
@@ -105,12 +105,15 @@ TEST(what_is_broken_taints_and_what_only_informs_has_no_effect)
 	f.n_taints = 2;
 	f.taints[0] = (struct facts_taint){ "ceiling", "lowered", true, "less" };
 	f.taints[1] = (struct facts_taint){ "events", "missing", false, "none" };
-	devices = slice_devices(&f);
+	devices = slice_devices(&f, true);
 	CHECK_TEXT(text_at(devices, "0/taints/0/key"), "rt.takt.dev/ceiling");
 	CHECK_TEXT(text_at(devices, "0/taints/0/effect"), "None");
 	CHECK_TEXT(text_at(devices, "0/taints/1/key"), "rt.takt.dev/events");
 	CHECK_TEXT(text_at(devices, "0/taints/1/value"), "missing");
 	CHECK_TEXT(text_at(devices, "0/taints/1/effect"), "NoSchedule");
+	json_decref(devices);
+	devices = slice_devices(&f, false);
+	CHECK_TEXT(text_at(devices, "0/taints/0/key"), "rt.takt.dev/events");
 }
 
 /* The plan for `devices` where `stored` is there; *stored is then what the server would have. */
@@ -152,7 +155,7 @@ static void check_whole(const json_t *stored, size_t slices, size_t devices)
 
 TEST(one_slice_is_made_and_then_nothing_is_to_be_done)
 {
-	cleanup_json json_t *devices = slice_devices(&shared), *stored = json_object();
+	cleanup_json json_t *devices = slice_devices(&shared, true), *stored = json_object();
 	int64_t generation = 0;
 	cleanup_slice_plan struct slice_plan first = carry_out(devices, stored, &generation);
 	cleanup_slice_plan struct slice_plan second = carry_out(devices, stored, &generation);
@@ -175,7 +178,7 @@ TEST(without_room_there_is_a_slice_and_no_device)
 	cleanup_slice_plan struct slice_plan p = SLICE_PLAN_NULL;
 
 	f.capacity_ppm = 0;
-	devices = slice_devices(&f);
+	devices = slice_devices(&f, true);
 	p = carry_out(devices, stored, &generation);
 	check_whole(stored, 1, 0);
 }
@@ -183,13 +186,14 @@ TEST(without_room_there_is_a_slice_and_no_device)
 TEST(one_slice_is_changed_in_place)
 {
 	struct facts f = shared;
-	cleanup_json json_t *devices = slice_devices(&f), *less = NULL, *stored = json_object();
+	cleanup_json json_t *devices = slice_devices(&f, true), *less = NULL,
+			    *stored = json_object();
 	int64_t generation = 0;
 	cleanup_slice_plan struct slice_plan first = carry_out(devices, stored, &generation);
 	cleanup_slice_plan struct slice_plan second = SLICE_PLAN_NULL;
 
 	f.capacity_ppm = 7;
-	less = slice_devices(&f);
+	less = slice_devices(&f, true);
 	second = carry_out(less, stored, &generation);
 	CHECK_EQ(json_array_size(second.apply), 1);
 	CHECK_EQ(second.generation, first.generation);
@@ -199,7 +203,8 @@ TEST(one_slice_is_changed_in_place)
 TEST(many_cpus_are_several_slices_of_one_pool)
 {
 	cleanup_facts struct facts f = many(200);
-	cleanup_json json_t *devices = slice_devices(&f), *stored = json_object(), *again = NULL;
+	cleanup_json json_t *devices = slice_devices(&f, true), *stored = json_object(),
+			    *again = NULL;
 	int64_t generation = 0;
 	cleanup_slice_plan struct slice_plan first = carry_out(devices, stored, &generation);
 	cleanup_slice_plan struct slice_plan one = SLICE_PLAN_NULL, two = SLICE_PLAN_NULL;
@@ -208,7 +213,7 @@ TEST(many_cpus_are_several_slices_of_one_pool)
 	CHECK(json_object_get(stored, "node1-rt.takt.dev-003"));
 	/* One of them changes: in place. */
 	f.per_cpu[70].capacity_ppm = 5;
-	again = slice_devices(&f);
+	again = slice_devices(&f, true);
 	one = carry_out(again, stored, &generation);
 	CHECK_EQ(json_array_size(one.apply), 1);
 	CHECK_TEXT(text_at(one.apply, "0/metadata/name"), "node1-rt.takt.dev-001");
@@ -217,7 +222,7 @@ TEST(many_cpus_are_several_slices_of_one_pool)
 	/* Two: all of them, in a new generation. */
 	f.per_cpu[70].capacity_ppm = f.per_cpu[0].capacity_ppm = 6;
 	json_decref(again);
-	again = slice_devices(&f);
+	again = slice_devices(&f, true);
 	two = carry_out(again, stored, &generation);
 	CHECK_EQ(json_array_size(two.apply), 4);
 	CHECK_EQ(two.generation, first.generation + 1);
@@ -227,7 +232,7 @@ TEST(many_cpus_are_several_slices_of_one_pool)
 TEST(slices_that_are_too_many_go_and_one_that_went_makes_a_new_generation)
 {
 	cleanup_facts struct facts f = many(130);
-	cleanup_json json_t *all = slice_devices(&f), *few = slice_devices(&shared);
+	cleanup_json json_t *all = slice_devices(&f, true), *few = slice_devices(&shared, true);
 	cleanup_json json_t *stored = json_object();
 	int64_t generation = 0;
 	cleanup_slice_plan struct slice_plan first = carry_out(all, stored, &generation);
@@ -246,7 +251,7 @@ TEST(slices_that_are_too_many_go_and_one_that_went_makes_a_new_generation)
 
 TEST(after_all_were_taken_away_the_generation_goes_on)
 {
-	cleanup_json json_t *devices = slice_devices(&shared), *stored = json_object();
+	cleanup_json json_t *devices = slice_devices(&shared, true), *stored = json_object();
 	int64_t generation = 41;
 	cleanup_slice_plan struct slice_plan p = carry_out(devices, stored, &generation);
 
@@ -266,7 +271,7 @@ TEST(what_somebody_else_changed_is_put_right)
 		{ "spec", "devices", "[]" },
 		{ "spec/pool", "resourceSliceCount", "2" },
 	};
-	cleanup_json json_t *devices = slice_devices(&shared);
+	cleanup_json json_t *devices = slice_devices(&shared, true);
 
 	for (size_t i = 0; i < ARRAY_SIZE(edits); i++) {
 		cleanup_json json_t *stored = json_object();
@@ -296,7 +301,7 @@ TEST(what_the_server_writes_in_its_own_way_is_no_difference)
 	f.n_taints = 1;
 	f.capacity_ppm = 200000;
 	f.taints[0] = (struct facts_taint){ "events", "missing", false, "none" };
-	devices = slice_devices(&f);
+	devices = slice_devices(&f, true);
 	first = carry_out(devices, stored, &generation);
 	slice = json_object_get(stored, "node1-rt.takt.dev");
 	json_object_set_new(
@@ -319,7 +324,7 @@ TEST(what_the_server_drops_is_named_and_once_known_not_written_again)
 
 	f.n_taints = 1;
 	f.taints[0] = (struct facts_taint){ "events", "missing", false, "none" };
-	devices = slice_devices(&f);
+	devices = slice_devices(&f, true);
 	first = carry_out(devices, stored, &generation);
 	slice = json_object_get(stored, "node1-rt.takt.dev");
 	CHECK(slice_kept(json_array_get(first.apply, 0), slice, &dropped));
@@ -339,7 +344,7 @@ TEST(what_the_server_drops_is_named_and_once_known_not_written_again)
 TEST(what_an_earlier_takt_dra_left_is_tainted_once_where_taktd_does_not_answer)
 {
 	cleanup_facts struct facts f = many(70);
-	cleanup_json json_t *devices = slice_devices(&f), *stored = json_object();
+	cleanup_json json_t *devices = slice_devices(&f, true), *stored = json_object();
 	cleanup_json json_t *lost = NULL, *again = NULL, *back = NULL;
 	int64_t generation = 0;
 	cleanup_slice_plan struct slice_plan first = carry_out(devices, stored, &generation);
@@ -357,7 +362,7 @@ TEST(what_an_earlier_takt_dra_left_is_tainted_once_where_taktd_does_not_answer)
 	CHECK(json_equal(lost, again));
 	/* As facts_set_unreachable() would have it. */
 	facts_set_unreachable(&f, "gone");
-	back = slice_devices(&f);
+	back = slice_devices(&f, true);
 	third = carry_out(back, stored, &generation);
 	CHECK_EQ(json_array_size(third.apply), 0);
 }
