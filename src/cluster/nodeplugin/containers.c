@@ -250,6 +250,7 @@ static void on_create(
 		&v);
 	if (v.answer == ADOPT_REFUSE) {
 		refuse(r, call, pod, c, v.sentence);
+		entitled_refresh(r, pod); /* the kubelet asks again, in the same sandbox */
 		return;
 	}
 	adjust(r, call, v.scheduler);

@@ -73,13 +73,9 @@ static void fill_failed(struct runtime *r, const char *why)
 	fill_ended(r);
 	if (r->stopping)
 		return;
-	if (r->filled) {
-		plugin_log("NRI: not looked for claims that others have prepared: %s", why);
-		return;
-	}
-	plugin_log("NRI: not known yet who may use what: %s; again in %u ms, until then containers "
-		   "are bound by the hook alone",
-		why, (unsigned)wait);
+	plugin_log("NRI: not known %s who may use what: %s; again in %u ms%s",
+		r->filled ? "of all claims" : "yet", why, (unsigned)wait,
+		r->filled ? "" : ", until then containers are bound by the hook alone");
 	uv_timer_start(&r->fill, on_fill, wait, 0);
 }
 
@@ -110,6 +106,7 @@ static void fill_next(struct runtime *r)
 			fill_failed(r, "out of memory");
 		return;
 	}
+	r->fill_failures = 0;
 	fill_ended(r);
 	if (!r->filled) {
 		r->filled = true;
