@@ -13,6 +13,7 @@ import ssl
 import statistics
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -30,6 +31,7 @@ from takt_node import (  # noqa: E402
 )
 
 SETTLE_SECONDS = 1  # the kubelet's and the runtime's last steps of a pod are not the next one's
+SETTLED_SECONDS = 10  # by then all is told that many pods at once brought
 METRIC = "dra_grpc_operations_duration_seconds"
 
 
@@ -71,12 +73,14 @@ class Api:
         connection.close()
 
     def ask(self, method, path, body=None):
-        text = json.dumps(body) if body else None
+        return json.loads(self.read(method, path, json.dumps(body) if body else None))
+
+    def read(self, method, path, text=None):
         self.connection.request(method, path, text, {"Content-Type": "application/json"})
         answer = self.connection.getresponse()
-        found = json.loads(answer.read())
+        found = answer.read()
         if answer.status >= 300:
-            raise OSError(f"{method} {path}: {found.get('message')}")
+            raise OSError(f"{method} {path}: {found}")
         return found
 
 
@@ -95,24 +99,29 @@ def has_sandbox(found):
 
 
 # What the API server says of a pod that starts, one after the other.
-STAGES = {
+TOLD = {
     "it has a node": lambda found: "nodeName" in found["spec"],
     "its sandbox is there": has_sandbox,
-    "its container runs": started,
+    "the API server says that it runs": started,
 }
+RUNS = "its program has begun"
+COMMAND = ["sh", "-c", "echo; exec sleep 1000"]
 
 
 def start(api, made):
-    """Seconds from the pod's creation until the API server says each of STAGES."""
-    at = {}
-    with api.watch(f"{PODS}?fieldSelector=metadata.name={made['metadata']['name']}") as seen:
-        begun = time.monotonic()
+    """Seconds from the pod's creation until the API server says each of TOLD, and until the
+    runtime has read the first line of its program."""
+    name, at = made["metadata"]["name"], {}
+    with api.watch(f"{PODS}?fieldSelector=metadata.name={name}") as seen:
+        begun = time.time()
         api.ask("POST", PODS, made)
-        while len(at) < len(STAGES):
+        while len(at) < len(TOLD):
             found = next(seen)
-            for stage, is_there in STAGES.items():
+            for stage, is_there in TOLD.items():
                 if stage not in at and is_there(found):
-                    at[stage] = time.monotonic() - begun
+                    at[stage] = time.time() - begun
+    logs = wait_until("it prints", lambda: api.read("GET", f"{PODS}/{name}/log?timestamps=true"))
+    at[RUNS] = datetime.fromisoformat(logs.split()[0].decode()).timestamp() - begun
     return at
 
 
@@ -166,11 +175,14 @@ def find_delays(text):
     return found[-1].partition("NRI: ")[2].rstrip("\n") if found else None
 
 
-def resident(pid):
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0
+def memory(takt, field="VmRSS"):
+    """MiB of each program of ours, by proc(5)."""
+
+    def of(pid):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+    return {name: of(takt.running[name].pid) for name in ("taktd", "takt-dra")}
 
 
 def tell_starts(times, rounds):
@@ -179,15 +191,12 @@ def tell_starts(times, rounds):
 
     for kind, words in (("claim", "a claim"), ("template", "a claim of a template")):
         row(f"pod start with {words}, medians of {rounds}", "", "")
-        for stage in STAGES:
+        for stage in sorted(times["without"][0], key=times["without"][0].get):
             found, without = median(kind, stage), median("without", stage)
-            last = stage == list(STAGES)[-1]
             row(
                 f"  until {stage}",
-                f"{found:.0f} ms, {without:.0f} without ({(found / without - 1) * 100:+.0f} %)"
-                if last
-                else f"{found:.0f} ms, {without:.0f} without",
-                "+ 5 %" if last else "",
+                f"{found:.0f} ms, {without:.0f} without ({(found / without - 1) * 100:+.0f} %)",
+                "+ 5 %" if stage == RUNS else "",
             )
 
 
@@ -200,7 +209,7 @@ def measure(cluster, ground, takt, pods, rounds):
     cluster.apply(template("small", 10000, runtime="200us", period="20ms"))
 
     def claiming(name, of="rt"):
-        return claiming_pod(name, of, source="resourceClaimTemplateName")
+        return claiming_pod(name, of, COMMAND, source="resourceClaimTemplateName")
 
     prepare, unprepare = (
         Calls(ground, m) for m in ("NodePrepareResources", "NodeUnprepareResources")
@@ -208,8 +217,8 @@ def measure(cluster, ground, takt, pods, rounds):
     cluster.apply(claim("there", 200000, runtime="4ms", period="20ms"))
     kinds = {
         "template": claiming,
-        "claim": lambda name: claiming_pod(name, "there"),
-        "without": lambda name: pod(name, ["sleep", "1000"]),
+        "claim": lambda name: claiming_pod(name, "there", COMMAND),
+        "without": lambda name: pod(name, COMMAND),
     }
     times = {kind: [] for kind in kinds}
     for i in range(rounds):
@@ -221,7 +230,7 @@ def measure(cluster, ground, takt, pods, rounds):
             wait_until("the pod is gone", lambda: not pod_processes())
             time.sleep(SETTLE_SECONDS)
             unprepare.look()
-    idle = sum(resident(takt.running[n].pid) for n in ("taktd", "takt-dra"))
+    idle = sum(memory(takt).values())
     row("", "measured", "to beat")
     prepare.tell("prepare, as the kubelet sees it", "4 ms", "20 ms")
     unprepare.tell("unprepare, as the kubelet sees it", "1.5 ms", "")
@@ -230,7 +239,8 @@ def measure(cluster, ground, takt, pods, rounds):
     for name in names:
         api.ask("POST", PODS, claiming(name, "small"))
     wait_until("all run", lambda: all(map(started, api.ask("GET", PODS)["items"])), 150)
-    held = {n: resident(takt.running[n].pid) for n in ("taktd", "takt-dra")}
+    time.sleep(SETTLED_SECONDS)
+    held, most = memory(takt), memory(takt, "VmHWM")
     tell_starts(times, rounds)
     row(
         f"resident with {pods} reserved containers",
@@ -238,7 +248,7 @@ def measure(cluster, ground, takt, pods, rounds):
         f" takt-dra {held['takt-dra']:.1f})",
         "20 MiB",
     )
-    row("resident with none", f"{idle:.1f} MiB", "")
+    row("resident with none, and at most", f"{idle:.1f} MiB, {sum(most.values()):.1f} MiB", "")
     row(f"NRI events, with {pods} pods at once", nri_delays(cluster, takt), "p99 1 ms")
     if names:
         cluster.delete(*(f"pod/{name}" for name in names))

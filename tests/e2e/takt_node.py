@@ -225,10 +225,9 @@ class TaktCase(NodeCase):
         words = [source("grpcurl").folder() / "grpcurl", "-plaintext", "-unix"]
         words += ["-import-path", PROTOS, "-proto", f"dra_{version}.proto", "-emit-defaults"]
         words += ["-d", json.dumps({"claims": claims})]
+        words += ["-max-time", str(seconds)] if seconds else []
         words += [self.cluster.node_path(f"/var/lib/kubelet/plugins/{DRIVER}") / "dra.sock"]
         words += [f"k8s.io.kubelet.pkg.apis.dra.{version}.DRAPlugin/{method}"]
-        if seconds:
-            words += ["-max-time", str(seconds)]
         done = subprocess.run(words, capture_output=True, text=True)
         if seconds and "DeadlineExceeded" in done.stderr:
             return None
