@@ -241,6 +241,26 @@ class Main(Threads):
             self.assertEqual(door.receive()["parameters"]["reservation"]["name"], "r")
         self.expect_on("the second one", {second.pid})
 
+    @test
+    def a_child_whose_news_wait_before_those_of_the_last_holders_end_keeps_it(self):
+        self.agent.reserve("r", RUNTIME, PERIOD)
+        puppet, other = self.stage.start(), self.sleeper()
+        self.agent.call("Bind", name="r", pid=puppet.pid, running=True)
+        self.expect_on("the first one", {puppet.pid})
+        with self.agent.connect() as door, self.agent.still():
+            subprocess.run(["sh", "-c", EVENTS_AHEAD], check=True)
+            puppet.do("main", "fork")
+            child = self.stage.next()
+            puppet.quit()
+            puppet.process.wait()
+            door.send("Bind", name="r", pid=other.pid, running=True)
+            os.kill(self.agent.pid, signal.SIGCONT)
+            with self.assertRaises(TaktError) as refused:
+                door.receive()
+        self.assertEqual(refused.exception.name, "Busy")
+        child.quit()
+        self.expect_state("held")
+
     def sleeper(self):
         process = subprocess.Popen(["sleep", "1000"])
         self.addCleanup(process.wait)

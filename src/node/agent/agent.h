@@ -177,6 +177,8 @@ void follow_attached(struct agent *a, struct promise *p);
 void follow_unbind(struct agent *a, struct promise *p, struct binding *b);
 /* Those whose processes ended while the promise was to be released, which failed. */
 void follow_unbind_ended(struct agent *a, struct promise *p);
+/* It ran before it was bound: what it had started is its own too. */
+void follow_running(struct agent *a, struct promise *p, struct binding *b);
 /* Ends what no event has told of yet. May free the promise, as intake_expire() does. */
 void follow_forget_ended(struct agent *a, struct promise *p);
 /* The same once in a look, cheaply; and who waits for a server without having been told of. */

@@ -110,7 +110,7 @@ static void bound(struct agent *a, struct commit *c, int r)
 	}
 	agent_announce(a, &change);
 	if (b && b->running)
-		follow_find(a, p, b); /* what it had started before */
+		follow_running(a, p, b);
 	enforce_threads(a, p); /* its program may have begun meanwhile */
 	b = promise_binding(p, c->binding.pid, c->binding.pid_start);
 	if (b)

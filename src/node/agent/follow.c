@@ -270,6 +270,7 @@ static int find_member(void *context, pid_t pid)
 	struct task *parent;
 	struct proc_stat stat;
 
+	pace_check(s->agent);
 	if (tasks_find(&s->agent->tasks, pid) || proc_stat(pid, &stat) < 0 ||
 		proc_gone(pid, stat.start))
 		return 0;
@@ -282,8 +283,10 @@ static int find_member(void *context, pid_t pid)
 	return 0;
 }
 
-static void forget_gone(struct agent *a, struct binding *b)
+/* Returns whether one was. */
+static bool forget_gone(struct agent *a, struct binding *b)
 {
+	unsigned before = b->n_tasks;
 	struct task *next;
 
 	for (struct task *t = b->tasks; t; t = next) {
@@ -291,42 +294,7 @@ static void forget_gone(struct agent *a, struct binding *b)
 		if (proc_gone(t->pid, t->start))
 			tasks_remove(&a->tasks, t);
 	}
-}
-
-void follow_forget_ended(struct agent *a, struct promise *p)
-{
-	if (p->state == RESV_DRAINING)
-		return;
-	for (struct binding *b = p->bindings; b; b = b->next)
-		forget_gone(a, b);
-	follow_unbind_ended(a, p);
-}
-
-static bool has_ended(const struct binding *b)
-{
-	for (const struct task *t = b->tasks; t; t = t->next)
-		if (kill(t->pid, 0) < 0 && errno == ESRCH)
-			return true;
-	return false;
-}
-
-/*
- * Where the kernel has no memory for an event it is lost without a word (GFP_NOWAIT in
- * cn_netlink_send_mult()); before Linux 5.15 none tells of a name that another thread gave, and a
- * thread that ends while a process's are listed can end the list (next_tid()).
- */
-void follow_audit(struct agent *a, struct promise *p)
-{
-	bool ended = false, wants = false;
-
-	for (struct binding *b = p->bindings; b; b = b->next) {
-		ended |= has_ended(b);
-		wants |= follows_threads(p, b);
-	}
-	if (wants && p->n_threads < p->request.cores && ++p->looks % REPLAN_LOOKS == 0)
-		enforce_threads(a, p);
-	if (ended)
-		follow_forget_ended(a, p);
+	return b->n_tasks < before;
 }
 
 /* Until no process has a parent that was just found. */
@@ -347,6 +315,61 @@ bool follow_find(struct agent *a, struct promise *p, struct binding *b)
 	forget_gone(a, b);
 	search(&s, find_member);
 	return b->n_tasks > 0;
+}
+
+void follow_running(struct agent *a, struct promise *p, struct binding *b)
+{
+	struct search s = { .agent = a, .promise = p, .binding = b };
+
+	search(&s, find_member);
+}
+
+void follow_forget_ended(struct agent *a, struct promise *p)
+{
+	bool any = false;
+
+	/* Before an end comes what it began: children that are its only heirs. */
+	if (a->events)
+		event_source_catch_up(a->events);
+	if (p->state == RESV_DRAINING)
+		return;
+	for (struct binding *b = p->bindings; b; b = b->next) {
+		any |= forget_gone(a, b);
+		if (b->n_tasks == 0)
+			follow_find(a, p, b);
+	}
+	follow_unbind_ended(a, p);
+	if (any && p->bindings && p->settled)
+		follow_attached(a, p);
+}
+
+static bool has_ended(const struct binding *b)
+{
+	for (const struct task *t = b->tasks; t; t = t->next)
+		if (kill(t->pid, 0) < 0 && errno == ESRCH)
+			return true;
+	return !b->tasks;
+}
+
+/*
+ * Where the kernel has no memory for an event it is lost without a word (GFP_NOWAIT in
+ * cn_netlink_send_mult()); before Linux 5.15 none tells of a name that another thread gave, and a
+ * thread that ends while a process's are listed can end the list (next_tid()).
+ */
+void follow_audit(struct agent *a, struct promise *p)
+{
+	bool ended = false, wants = false;
+
+	for (struct binding *b = p->bindings; b; b = b->next) {
+		ended |= has_ended(b);
+		wants |= follows_threads(p, b);
+	}
+	/* Those that came together do not all have their turn at once. */
+	if (wants && p->n_threads < p->request.cores &&
+		(++p->looks + (uint64_t)p->created_ms) % REPLAN_LOOKS == 0)
+		enforce_threads(a, p);
+	if (ended)
+		follow_forget_ended(a, p);
 }
 
 /* Of whichever binding. */

@@ -4,7 +4,8 @@
  * programs, CPUs that go offline or out of our cpuset; looked at once a second while somebody
  * watches, which is one small file and two tries of the placeholders. And what a running program does
  * to its own threads, or its runtime to its cpuset, and ends that no event told of; looked at once a second while a promise is held
- * by somebody, some threads at a time: two system calls each, every fourth time a file of /proc too.
+ * by somebody, some threads and processes at a time: one or two system calls each, every fourth time a
+ * file of /proc too, and every eighth those of all threads where a server is free.
  */
 #include "node/agent/agent.h"
 
@@ -18,7 +19,7 @@
 
 #define LOOK_MS 1000
 /* In one look, so that it costs next to nothing however much is held: of more, each comes later. */
-#define AUDIT_THREADS 16
+#define AUDIT_THREADS 32 /* and processes */
 
 /* Where there is none, the kernel's sum does not matter, and nothing else tells of a new one. */
 static struct limit limit_now(const struct agent *a)
@@ -146,6 +147,8 @@ static bool audit_some(struct agent *a)
 		if (at++ < a->audited || threads >= AUDIT_THREADS)
 			continue;
 		threads += p->n_threads;
+		for (const struct binding *b = p->bindings; b; b = b->next)
+			threads += b->n_tasks;
 		enforce_audit(a, p);
 		follow_audit(a, p);
 		a->audited = at;

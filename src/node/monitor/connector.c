@@ -24,6 +24,7 @@
 #define DATAGRAM_MAX 4096
 /* So that one burst does not keep the loop from its other clients. */
 #define DATAGRAMS_AT_ONCE 16
+#define DATAGRAMS_ALL 16384 /* more than the buffer takes; a bound where they go on to come */
 /* The kernel answers within send(2); of other processes' events there may be many before that. */
 #define ANSWER_MS 200
 #define ANSWER_AMONG_MAX 4096
@@ -230,9 +231,9 @@ static void empty(struct event_source *s)
 		;
 }
 
-void event_source_read(struct event_source *s)
+static void read_some(struct event_source *s, unsigned datagrams)
 {
-	for (unsigned i = 0; i < DATAGRAMS_AT_ONCE; i++) {
+	for (unsigned i = 0; i < datagrams; i++) {
 		char buf[DATAGRAM_MAX];
 		ssize_t n = receive(s->fd, buf, sizeof(buf));
 
@@ -244,4 +245,14 @@ void event_source_read(struct event_source *s)
 			return;
 		event_parse((struct bytes){ buf, n }, s->handler);
 	}
+}
+
+void event_source_read(struct event_source *s)
+{
+	read_some(s, DATAGRAMS_AT_ONCE);
+}
+
+void event_source_catch_up(struct event_source *s)
+{
+	read_some(s, DATAGRAMS_ALL);
 }

@@ -37,9 +37,11 @@ void event_source_close(struct event_source *s);
  */
 void event_source_listen(struct event_source *s, bool listen);
 
-/* To be watched for reading; then event_source_read() hands over what is there. */
+/* To be watched for reading; then event_source_read() hands over some of what is there. */
 int event_source_fd(const struct event_source *s);
 void event_source_read(struct event_source *s);
+/* Hands over all that has happened until now. */
+void event_source_catch_up(struct event_source *s);
 
 /*
  * Hands the events of one datagram to the handler. Takes any bytes; returns how many events it
