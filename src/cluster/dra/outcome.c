@@ -142,8 +142,8 @@ static json_t *entry(const json_t *claim, const json_t *result, const json_t *re
 		now, "data", data);
 }
 
-json_t *outcome_status(
-	const json_t *claim, const json_t *reservations, const struct outcome *o, const char *now)
+json_t *outcome_status(const json_t *claim, const json_t *reservations, const struct outcome *o,
+	const char *node, const char *now)
 {
 	const json_t *metadata = json_object_get(claim, "metadata");
 	const json_t *allocation = json_object_get(json_object_get(claim, "status"), "allocation");
@@ -154,9 +154,11 @@ json_t *outcome_status(
 	size_t i, ours = 0;
 
 	json_array_foreach ((json_t *)results, i, one) {
-		const char *driver = text_of(one, "driver");
+		const char *driver = text_of(one, "driver"), *pool = text_of(one, "pool");
 
 		if (!driver || strcmp(driver, CLAIM_DRIVER) != 0)
+			continue;
+		if (!pool || strcmp(pool, node) != 0)
 			continue;
 		if (json_array_append_new(devices,
 			    entry(claim, one, resv_of(reservations, uid, ours), o, now)) < 0)

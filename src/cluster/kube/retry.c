@@ -39,7 +39,7 @@ struct kube_next kube_retry(const struct kube_end *end, unsigned *failures, uint
 	if (lived && end->code == 0) {
 		/*
 		 * A server whose version is behind ours (restored from a backup) takes the watch and
-		 * is silent, where any other sends a bookmark each minute.
+		 * is silent. So is one where nothing at all happens, for which a list is cheap.
 		 */
 		next.list |= !end->brought;
 		return next;

@@ -32,6 +32,7 @@
 #define RECLAIM_MS 30000
 /* The kubelet asks again only after a minute or more: what comes back soon is waited for here. */
 #define BUSY_MS 20 /* taktd is just changing that reservation */
+#define HELD_MS 250 /* a container holds it, and no one knows for how long */
 #define AWAY_MS 200 /* taktd or the API server does not answer */
 
 /* One claim on its way. */
@@ -43,6 +44,7 @@ struct errand {
 	bool unprepare;
 	bool waits; /* for those before it, on the same claim */
 	bool renewed; /* prepare: another promise under the name that comes now was ended */
+	bool elsewhere; /* prepare: it is another node's claim, and what is told of it is that one's */
 	bool given_up; /* prepare: the kubelet has asked for the opposite since */
 	struct kube_call *reading; /* the claim; NULL: not now */
 	uint64_t until; /* uv_now() */
@@ -57,6 +59,7 @@ struct errand {
 	char refusal[ERR_TEXT_MAX]; /* "": none yet */
 	json_t *names; /* unprepare: what is still to be released */
 	unsigned awaited; /* unprepare: of its first two answers */
+	bool held; /* unprepare: by a container, as taktd said last */
 	bool by_hand; /* unprepare: it is held, and by no container: whoever holds it gives way */
 };
 
@@ -146,7 +149,7 @@ static void end(struct errand *e, int code, const char *error)
 		report_released(p, key_of(e, "namespace"), key_of(e, "name"), key_of(e, "uid"));
 	else if (!e->unprepare && code == 0)
 		report_prepared(p, e->object, e->reservations);
-	else if (!e->unprepare && e->object && code != -ESTALE && !e->given_up)
+	else if (!e->unprepare && e->object && code != -ESTALE && !e->given_up && !e->elsewhere)
 		report_refused(p, e->object, e->reservations, code, error);
 	errand_free(e);
 	go_on(p);
@@ -203,7 +206,7 @@ static bool is_away(int code)
 static void end_or_try_again(struct errand *e, void (*resume)(struct errand *e))
 {
 	if (e->code == -EBUSY)
-		try_again(e, BUSY_MS, resume);
+		try_again(e, e->held ? HELD_MS : BUSY_MS, resume);
 	else if (is_away(e->code))
 		try_again(e, AWAY_MS, resume);
 	else
@@ -350,8 +353,10 @@ static void on_claim(void *data, const struct kube_answer *answer)
 	}
 	e->object = json_incref(answer->object);
 	r = claim_read(e->object, key_of(e, "uid"), &e->claim, &err);
-	if (r == 0)
+	if (r == 0) {
 		r = claim_check_node(&e->claim, e->plugin->node, &err);
+		e->elsewhere = r < 0;
+	}
 	if (r < 0)
 		end(e, r == -ENOENT ? -EPROTO : r, err.text); /* -ENOENT: taktd is not there */
 	else
@@ -492,10 +497,17 @@ static void on_first_released(void *data, int code, const json_t *reply, const c
 	release_others(e);
 }
 
+static bool is_draining(const json_t *resv)
+{
+	const char *state = json_string_value(json_object_get(resv, "state"));
+
+	return state && strcmp(state, resv_state_name(RESV_DRAINING)) == 0;
+}
+
 static void on_listed(void *data, int code, const json_t *reply, const char *error)
 {
 	char first[RESV_NAME_MAX + 1];
-	bool held = false, by_container = false;
+	bool held = false;
 	struct errand *e = data;
 	const json_t *resv;
 	size_t i;
@@ -510,12 +522,13 @@ static void on_listed(void *data, int code, const json_t *reply, const char *err
 
 		if (!text || !claim_owns(text, key_of(e, "uid")))
 			continue;
-		held |= over_owner_read(resv, &owner) && owner.held;
-		by_container |= json_array_size(json_object_get(resv, "containers")) > 0;
+		/* Our own Release may have made it `draining` by now. */
+		held |= over_owner_read(resv, &owner) && owner.held && !is_draining(resv);
+		e->held |= json_array_size(json_object_get(resv, "containers")) > 0;
 		if (strcmp(text, first) != 0 && json_array_append(e->names, name) < 0)
 			refused(e, -ENOMEM, no_memory);
 	}
-	e->by_hand = held && !by_container;
+	e->by_hand = held && !e->held;
 	release_others(e);
 }
 
@@ -525,6 +538,7 @@ static void release_claim(struct errand *e)
 
 	claim_prefix(key_of(e, "name"), key_of(e, "uid"), first);
 	e->code = 0;
+	e->held = false;
 	json_array_clear(e->names);
 	if (release(e, first, on_first_released) == 0)
 		e->awaited++;

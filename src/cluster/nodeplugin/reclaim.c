@@ -225,8 +225,8 @@ static void on_list(void *data, int code, const json_t *reply, const char *error
 		one->sweep = s;
 		if (!over_owner_read(resv, &one->owner) || prepare_is_at(s->plugin, one->owner.uid))
 			continue;
-		/* On its way already: to be waited for. */
-		one->over = unprepare_is_at(s->plugin, one->owner.uid);
+		/* On its way already: to be waited for, unless that itself waits for who holds it. */
+		one->over = unprepare_is_at(s->plugin, one->owner.uid) && !one->owner.held;
 		s->result.dying += one->over;
 		s->n++;
 	}

@@ -197,7 +197,7 @@ static void apply(struct report *r)
 	char now[TIME_MAX];
 
 	now_text(now, false);
-	wanted = outcome_status(r->claim, r->reservations, &o, now);
+	wanted = outcome_status(r->claim, r->reservations, &o, r->plugin->node, now);
 	if (!wanted || outcome_is_told(r->claim, wanted))
 		ended(r);
 	else if (kube_apply(r->plugin->kube, &ref, wanted, CLAIM_DRIVER, true, on_applied, r, NULL,

@@ -41,7 +41,7 @@ static json_t *load(const char *text)
 static json_t *status_of(const char *claim, const char *reservations, const struct outcome *o)
 {
 	cleanup_json json_t *object = load(claim), *list = load(reservations);
-	cleanup_json json_t *status = outcome_status(object, list, o, NOW);
+	cleanup_json json_t *status = outcome_status(object, list, o, "node1", NOW);
 
 	return json_incref(json_object_get(json_object_get(status, "status"), "devices"));
 }
@@ -84,7 +84,7 @@ TEST(what_is_applied_names_the_claim_with_its_uid_and_nothing_of_others)
 {
 	cleanup_json json_t *claim = load(CLAIM(RESULT("gpu.example.com", "g") "," OURS, "")),
 			    *list = load("[]");
-	cleanup_json json_t *status = outcome_status(claim, list, &full, NOW);
+	cleanup_json json_t *status = outcome_status(claim, list, &full, "node1", NOW);
 	const json_t *metadata = json_object_get(status, "metadata");
 
 	CHECK_TEXT(text(status, "kind"), "ResourceClaim");
@@ -141,14 +141,14 @@ TEST(a_condition_that_stays_as_it_is_keeps_its_time)
 TEST(what_is_there_already_is_told)
 {
 	cleanup_json json_t *claim = load(CLAIM(OURS, "")), *list = load("[" RESV("", "") "]");
-	cleanup_json json_t *wanted = outcome_status(claim, list, &fits, NOW);
+	cleanup_json json_t *wanted = outcome_status(claim, list, &fits, "node1", NOW);
 	cleanup_json json_t *after = json_deep_copy(claim);
 	cleanup_json json_t *other = NULL;
 
 	CHECK(!outcome_is_told(claim, wanted));
 	json_object_update(json_object_get(after, "status"), json_object_get(wanted, "status"));
 	CHECK(outcome_is_told(after, wanted));
-	other = outcome_status(after, NULL, &full, NOW);
+	other = outcome_status(after, NULL, &full, "node1", NOW);
 	CHECK(!outcome_is_told(after, other));
 }
 
@@ -157,8 +157,8 @@ TEST(a_claim_without_a_device_of_ours_is_not_written_to)
 	cleanup_json json_t *none = load(CLAIM(RESULT("gpu.example.com", "g"), ""));
 	cleanup_json json_t *deallocated = load("{'metadata':{'name':'a','uid':'" UID "'}}");
 
-	CHECK(!outcome_status(none, NULL, &full, NOW));
-	CHECK(!outcome_status(deallocated, NULL, &full, NOW));
+	CHECK(!outcome_status(none, NULL, &full, "node1", NOW));
+	CHECK(!outcome_status(deallocated, NULL, &full, "node1", NOW));
 }
 
 TEST(an_event_has_all_that_the_api_server_asks_for)
