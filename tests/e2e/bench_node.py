@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What a claim costs on a real node, as its kubelet measures it: a table beside the figures to
-beat. Asserts nothing. bench_node.py [--build DIR] [--pods N] [--rounds N]"""
+beat, and beside what a claim of Kubernetes' own test driver costs in the same run, which does next
+to nothing. Asserts nothing. bench_node.py [--build DIR] [--pods N] [--rounds N]"""
 
 import argparse
 import contextlib
@@ -11,6 +12,7 @@ import os
 import signal
 import ssl
 import statistics
+import subprocess
 import sys
 import time
 from datetime import datetime
@@ -20,9 +22,12 @@ sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration"), str(HERE.parent)]
 from cluster import API_ADDRESS, Cluster, pod, wait_until  # noqa: E402
+from e2e import NODE  # noqa: E402
 from machine import pod_processes  # noqa: E402
 from takt_node import (  # noqa: E402
     DEVICE_CLASS,
+    DRIVER,
+    SLICES,
     Programs,
     TaktCase,
     claim,
@@ -125,19 +130,73 @@ def start(api, made):
     return at
 
 
-class Calls:
-    """Each call of a method as the kubelet has measured it. Its buckets begin at 100 ms, so its
-    sum is looked at after each call: the difference is that call."""
+class TestDriver:
+    """The DRA driver that Kubernetes tests itself with: it answers each prepare with a CDI file of
+    one variable, and promises nothing."""
 
-    def __init__(self, ground, method):
-        self.ground, self.method = ground, method
+    NAME = "test-driver.cdi.k8s.io"
+    CLAIM = "nothing"
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        folder = cluster.node_path(f"/var/lib/kubelet/plugins/{self.NAME}")
+        folder.mkdir(parents=True, exist_ok=True)
+        words = ["test-driver", "--kubeconfig", cluster.kubeconfig, "kubelet-plugin"]
+        self.log = cluster.state / "logs" / "test-driver.log"
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen(
+                cluster.inside([*words, "--node-name", NODE]),
+                env={**os.environ, **cluster.environment},
+                stdout=log,
+                stderr=log,
+            )
+        wait_until("the test driver's slice is published", self.slices)
+        cluster.apply(*self.objects())
+
+    def objects(self):
+        version = {"apiVersion": "resource.k8s.io/v1"}
+        selector = {"cel": {"expression": f'device.driver == "{self.NAME}"'}}
+        request = {"name": "rt", "exactly": {"deviceClassName": self.NAME}}
+        return (
+            {
+                **version,
+                "kind": "DeviceClass",
+                "metadata": {"name": self.NAME},
+                "spec": {"selectors": [selector]},
+            },
+            {
+                **version,
+                "kind": "ResourceClaim",
+                "metadata": {"name": self.CLAIM},
+                "spec": {"devices": {"requests": [request]}},
+            },
+        )
+
+    def slices(self):
+        if self.process.poll() is not None:
+            sys.exit(f"the test driver has ended:\n{self.log.read_text()}")
+        return [s for s in self.cluster.get(SLICES) if s["spec"]["driver"] == self.NAME]
+
+    def end(self):
+        self.cluster.delete(f"resourceclaim/{self.CLAIM}")
+        self.process.terminate()
+        self.process.wait()
+
+
+class Calls:
+    """Each call of a driver's method as the kubelet has measured it. Its buckets begin at 100 ms,
+    so its sum is looked at after each call: the difference is that call."""
+
+    def __init__(self, ground, driver, method):
+        self.ground, self.driver, self.method = ground, driver, method
         self.seconds = []
         self.count, self.total = self._look()
 
     def _look(self):
         def of(suffix):
             found = self.ground.kubelet_metric(f"{METRIC}_{suffix}")
-            return sum(v for labels, v in found if f'/{self.method}"' in labels)
+            ours = (f'"{self.driver}"', f'/{self.method}"')
+            return sum(v for labels, v in found if all(word in labels for word in ours))
 
         return of("count"), of("sum")
 
@@ -147,15 +206,16 @@ class Calls:
             self.seconds += [(total - self.total) / (count - self.count)] * int(count - self.count)
         self.count, self.total = count, total
 
-    def tell(self, what, mean_limit, p99_limit):
+    def tell(self, mean_limit, p99_limit):
+        what = f"{self.method} of {self.driver}"
         if not self.seconds:
             row(what, "the kubelet has no figures", "")
             return
         found = sorted(self.seconds)
-        row(f"{what}, mean of {len(found)}", f"{statistics.mean(found) * 1000:.2f} ms", mean_limit)
+        row(what, f"mean {statistics.mean(found) * 1000:.2f} ms of {len(found)}", mean_limit)
         p99 = found[min(len(found) - 1, int(0.99 * len(found)))] * 1000
         middle = statistics.median(found) * 1000
-        row(f"{what}, p99", f"{p99:.2f} ms, median {middle:.2f}", p99_limit)
+        row("", f"p99 {p99:.2f} ms, median {middle:.2f}", p99_limit)
 
 
 def row(what, measured, limit):
@@ -185,19 +245,55 @@ def memory(takt, field="VmRSS"):
     return {name: of(takt.running[name].pid) for name in ("taktd", "takt-dra")}
 
 
+# What a pod has, and in words.
+KINDS = {
+    "claim": "a claim",
+    "template": "a claim of a template",
+    "other": "a claim of the test driver",
+    "without": "none",
+}
+
+
 def tell_starts(times, rounds):
     def median(kind, stage):
         return statistics.median(at[stage] for at in times[kind]) * 1000
 
-    for kind, words in (("claim", "a claim"), ("template", "a claim of a template")):
-        row(f"pod start with {words}, medians of {rounds}", "", "")
-        for stage in sorted(times["without"][0], key=times["without"][0].get):
+    stages = sorted(times["without"][0], key=times["without"][0].get)
+    for kind in [kind for kind in KINDS if kind != "without"]:
+        row(f"pod start with {KINDS[kind]}, medians of {rounds}", "", "")
+        for stage in stages:
             found, without = median(kind, stage), median("without", stage)
             row(
                 f"  until {stage}",
                 f"{found:.0f} ms, {without:.0f} without ({(found / without - 1) * 100:+.0f} %)",
-                "+ 5 %" if stage == RUNS else "",
+                "+ 5 %" if stage == RUNS and kind != "other" else "",
             )
+
+
+def time_starts(api, takt, calls, rounds):
+    """Kind -> what start() says of each of its pods, one after the other."""
+    cluster = takt.cluster
+    made = {
+        "claim": lambda name: claiming_pod(name, "there", COMMAND),
+        "template": lambda name: templated(name, "rt"),
+        "other": lambda name: claiming_pod(name, TestDriver.CLAIM, COMMAND),
+        "without": lambda name: pod(name, COMMAND),
+    }
+    times = {kind: [] for kind in KINDS}
+    for i in range(rounds):
+        for kind in KINDS:
+            times[kind].append(start(api, made[kind](f"{kind}-{i}")))
+            cluster.delete(f"pod/{kind}-{i}")
+            wait_until("all is released", lambda: not takt.reservations())
+            wait_until("the pod is gone", lambda: not pod_processes())
+            time.sleep(SETTLE_SECONDS)
+            for one in calls:
+                one.look()
+    return times
+
+
+def templated(name, of):
+    return claiming_pod(name, of, COMMAND, source="resourceClaimTemplateName")
 
 
 def measure(cluster, ground, takt, pods, rounds):
@@ -207,37 +303,23 @@ def measure(cluster, ground, takt, pods, rounds):
     # 10 ms of CPU a second each: fifty of them fit on any machine. They start slowly, as the runtime's
     # last steps are made within the reservation.
     cluster.apply(template("small", 10000, runtime="200us", period="20ms"))
-
-    def claiming(name, of="rt"):
-        return claiming_pod(name, of, COMMAND, source="resourceClaimTemplateName")
-
-    prepare, unprepare = (
-        Calls(ground, m) for m in ("NodePrepareResources", "NodeUnprepareResources")
-    )
     cluster.apply(claim("there", 200000, runtime="4ms", period="20ms"))
-    kinds = {
-        "template": claiming,
-        "claim": lambda name: claiming_pod(name, "there", COMMAND),
-        "without": lambda name: pod(name, COMMAND),
-    }
-    times = {kind: [] for kind in kinds}
-    for i in range(rounds):
-        for kind, make in kinds.items():
-            times[kind].append(start(api, make(f"{kind}-{i}")))
-            prepare.look()
-            cluster.delete(f"pod/{kind}-{i}")
-            wait_until("all is released", lambda: not takt.reservations())
-            wait_until("the pod is gone", lambda: not pod_processes())
-            time.sleep(SETTLE_SECONDS)
-            unprepare.look()
+    ground.addCleanup(TestDriver(cluster).end)
+    calls = [
+        Calls(ground, driver, method)
+        for driver in (DRIVER, TestDriver.NAME)
+        for method in ("NodePrepareResources", "NodeUnprepareResources")
+    ]
+    times = time_starts(api, takt, calls, rounds)
     idle = sum(memory(takt).values())
     row("", "measured", "to beat")
-    prepare.tell("prepare, as the kubelet sees it", "4 ms", "20 ms")
-    unprepare.tell("unprepare, as the kubelet sees it", "1.5 ms", "")
+    limits = [("4 ms", "20 ms"), ("1.5 ms", ""), ("", ""), ("", "")]
+    for one, limit in zip(calls, limits):
+        one.tell(*limit)
     row("NRI events, one pod after the other", nri_delays(cluster, takt), "p99 1 ms")
     names = [f"held-{i}" for i in range(pods)]
     for name in names:
-        api.ask("POST", PODS, claiming(name, "small"))
+        api.ask("POST", PODS, templated(name, "small"))
     wait_until("all run", lambda: all(map(started, api.ask("GET", PODS)["items"])), 150)
     time.sleep(SETTLED_SECONDS)
     held, most = memory(takt), memory(takt, "VmHWM")

@@ -59,6 +59,7 @@ SOURCES = {
                 "cmd/kube-scheduler",
                 "cmd/kubelet",
                 "cmd/kubectl",
+                "test/e2e/dra/test-driver",  # what bench_node.py measures beside ours
             ),
             variables=(
                 "k8s.io/component-base/version.gitVersion=v{version}",
