@@ -216,24 +216,15 @@ static int parents_shrink(const struct levels *l, const struct rt_share *share)
 
 		if (at->fd >= 0)
 			need = children_need(at->fd, period);
-		if (i + 2 == l->n)
+		/* What was below is gone with it. */
+		if (i + 2 == l->n || l->at[i + 1].fd < 0)
 			need += in_period(share, period);
 		exact[i] = at->fd >= 0 && at->now.runtime_us == need;
 	}
-	for (size_t i = l->n - 1; i-- > 0 && r == 0;) {
-		const struct level *at = &l->at[i];
-		int64_t period = at->now.period_us, need, less;
-
-		if (at->fd < 0)
-			continue;
-		need = children_need(at->fd, period);
-		/* A level that is gone with what was below may have had the shares of several. */
-		less = at->now.runtime_us - in_period(share, period);
+	for (size_t i = l->n - 1; i-- > 0 && r == 0;)
 		if (exact[i])
-			r = write_us(at->fd, RT_RUNTIME, need, NULL);
-		else if (i + 2 < l->n && l->at[i + 1].fd < 0 && less >= need)
-			r = write_us(at->fd, RT_RUNTIME, less, NULL);
-	}
+			r = write_us(l->at[i].fd, RT_RUNTIME,
+				children_need(l->at[i].fd, l->at[i].now.period_us), NULL);
 	return r;
 }
 
