@@ -90,6 +90,7 @@ struct agent {
 	uint64_t unheld_since_ns; /* uv_hrtime(): it is more since then; 0: it is not */
 	uv_timer_t retry; /* runs only while something could not be done */
 	unsigned retry_ms;
+	bool some_ended; /* of the tasks, or a binding has none: follow.c */
 	unsigned audited; /* promises, in the round of look.c that is under way */
 	uv_timer_t look; /* runs only while somebody watches, or holds or may end a promise */
 	struct door_call *later; /* later.c: asked again in a moment */
@@ -177,7 +178,7 @@ void follow_attached(struct agent *a, struct promise *p);
 void follow_unbind(struct agent *a, struct promise *p, struct binding *b);
 /* Those whose processes ended while the promise was to be released, which failed. */
 void follow_unbind_ended(struct agent *a, struct promise *p);
-/* It ran before it was bound: what it had started is its own too. */
+/* Finds what it has started, and forgets nobody. */
 void follow_running(struct agent *a, struct promise *p, struct binding *b);
 /* Ends what no event has told of yet. May free the promise, as intake_expire() does. */
 void follow_forget_ended(struct agent *a, struct promise *p);

@@ -18,6 +18,7 @@
 #include "node/kernel/sched.h"
 #include "node/monitor/proc.h"
 
+#define CATCH_UP_MAX 4096 /* reads: more than is buffered, and a bound where events go on */
 #define REPLAN_LOOKS \
 	8 /* one in so many makes the plan anew where a server is free: files of /proc */
 
@@ -204,12 +205,21 @@ void follow_lose_thread(struct agent *a, struct promise *p, size_t index)
 	}
 }
 
+/*
+ * It is removed when no event waits any more: one of its threads may have begun a process after
+ * another one of them ended, and whom it began is known by it.
+ */
+static void mark_ended(struct agent *a, struct task *t)
+{
+	t->ended = true;
+	a->some_ended = true;
+}
+
 static void on_exited(struct event_handler *h, pid_t pid, pid_t tid)
 {
 	struct agent *a = agent_of(h);
 	struct task *t = tasks_find(&a->tasks, pid);
 	struct promise *p = t ? t->promise : NULL;
-	struct binding *b;
 	bool lost = false;
 
 	if (!p)
@@ -224,12 +234,35 @@ static void on_exited(struct event_handler *h, pid_t pid, pid_t tid)
 		follow_attached(a, p);
 	/* By then the promise may be free, and its tasks with it. */
 	t = tasks_find(&a->tasks, pid);
-	if (!t || !proc_gone(pid, t->start))
+	if (t && proc_gone(pid, t->start))
+		mark_ended(a, t);
+}
+
+static void let_go(struct agent *a, struct promise *p)
+{
+	for (struct binding *b = p->bindings, *next; b; b = next) {
+		next = b->next;
+		for (struct task *t = b->tasks, *after; t; t = after) {
+			after = t->next;
+			if (t->ended)
+				tasks_remove(&a->tasks, t);
+		}
+		if (b->n_tasks == 0 && p->state != RESV_DRAINING)
+			follow_unbind(a, p, b);
+	}
+}
+
+static void on_caught_up(struct event_handler *h)
+{
+	struct agent *a = agent_of(h);
+
+	if (!a->some_ended)
 		return;
-	b = t->binding;
-	tasks_remove(&a->tasks, t);
-	if (b->n_tasks == 0 && p->state != RESV_DRAINING)
-		follow_unbind(a, p, b);
+	a->some_ended = false;
+	for (struct promise *p = a->promises.first, *next; p; p = next) {
+		next = p->next;
+		let_go(a, p);
+	}
 }
 
 struct search {
@@ -283,10 +316,8 @@ static int find_member(void *context, pid_t pid)
 	return 0;
 }
 
-/* Returns whether one was. */
-static bool forget_gone(struct agent *a, struct binding *b)
+static void forget_gone(struct agent *a, struct binding *b)
 {
-	unsigned before = b->n_tasks;
 	struct task *next;
 
 	for (struct task *t = b->tasks; t; t = next) {
@@ -294,7 +325,6 @@ static bool forget_gone(struct agent *a, struct binding *b)
 		if (proc_gone(t->pid, t->start))
 			tasks_remove(&a->tasks, t);
 	}
-	return b->n_tasks < before;
 }
 
 /* Until no process has a parent that was just found. */
@@ -324,21 +354,34 @@ void follow_running(struct agent *a, struct promise *p, struct binding *b)
 	search(&s, find_member);
 }
 
+/* Returns whether one was found that no event has told of. */
+static bool mark_gone(struct agent *a, struct promise *p, struct binding *b)
+{
+	bool any = false, left = false;
+
+	for (struct task *t = b->tasks; t; t = t->next) {
+		pace_check(a);
+		if (!t->ended && proc_gone(t->pid, t->start)) {
+			mark_ended(a, t);
+			any = true;
+		}
+		left |= !t->ended;
+	}
+	if (!left && b->cgroup)
+		follow_running(a, p, b);
+	a->some_ended |= !b->tasks;
+	return any;
+}
+
 void follow_forget_ended(struct agent *a, struct promise *p)
 {
 	bool any = false;
 
-	/* Before an end comes what it began: children that are its only heirs. */
-	if (a->events)
-		event_source_catch_up(a->events);
-	if (p->state == RESV_DRAINING)
-		return;
-	for (struct binding *b = p->bindings; b; b = b->next) {
-		any |= forget_gone(a, b);
-		if (b->n_tasks == 0)
-			follow_find(a, p, b);
-	}
-	follow_unbind_ended(a, p);
+	/* A look before the events: a process that it finds gone has begun no other since. */
+	for (struct binding *b = p->bindings; b; b = b->next)
+		any |= mark_gone(a, p, b);
+	for (unsigned i = 0; a->events && i < CATCH_UP_MAX && event_source_read(a->events); i++)
+		pace_check(a);
 	if (any && p->bindings && p->settled)
 		follow_attached(a, p);
 }
@@ -434,6 +477,7 @@ void follow_init(struct agent *a)
 		.execed = on_execed,
 		.named = on_named,
 		.exited = on_exited,
+		.caught_up = on_caught_up,
 		.lost = on_lost,
 	};
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -16,6 +17,7 @@ struct promise;
 struct task {
 	pid_t pid;
 	uint64_t start; /* clock ticks after boot */
+	bool ended; /* to be removed when all events until then were handed over */
 	struct promise *promise;
 	struct binding *binding; /* of the promise */
 	struct task *next, *previous; /* in its binding */

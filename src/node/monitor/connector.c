@@ -24,7 +24,6 @@
 #define DATAGRAM_MAX 4096
 /* So that one burst does not keep the loop from its other clients. */
 #define DATAGRAMS_AT_ONCE 16
-#define DATAGRAMS_ALL 16384 /* more than the buffer takes; a bound where they go on to come */
 /* The kernel answers within send(2); of other processes' events there may be many before that. */
 #define ANSWER_MS 200
 #define ANSWER_AMONG_MAX 4096
@@ -67,11 +66,11 @@ static bool next_event(struct bytes *datagram, struct event *ret, bool *is_event
 	return true;
 }
 
-static ssize_t receive(int fd, char *buf, size_t size)
+static ssize_t receive(int fd, char *buf, size_t size, int flags)
 {
 	struct sockaddr_nl from = { 0 };
 	socklen_t len = sizeof(from);
-	ssize_t n = recvfrom(fd, buf, size, 0, (struct sockaddr *)&from, &len);
+	ssize_t n = recvfrom(fd, buf, size, flags, (struct sockaddr *)&from, &len);
 
 	/* Anybody may send to a netlink socket; the kernel's port is 0. */
 	return n > 0 && from.nl_pid != 0 ? 0 : n;
@@ -109,7 +108,7 @@ static int await_answer(int fd, uint32_t id)
 	char buf[DATAGRAM_MAX];
 
 	for (unsigned i = 0; i < ANSWER_AMONG_MAX && poll(&readable, 1, ANSWER_MS) > 0; i++) {
-		ssize_t n = receive(fd, buf, sizeof(buf));
+		ssize_t n = receive(fd, buf, sizeof(buf), 0);
 		struct bytes datagram = { buf, n > 0 ? n : 0 };
 		bool is_event;
 		struct event e;
@@ -227,32 +226,28 @@ static void empty(struct event_source *s)
 {
 	char byte;
 
-	while (receive(s->fd, &byte, sizeof(byte)) >= 0 || errno == ENOBUFS)
+	while (receive(s->fd, &byte, sizeof(byte), 0) >= 0 || errno == ENOBUFS)
 		;
 }
 
-static void read_some(struct event_source *s, unsigned datagrams)
+bool event_source_read(struct event_source *s)
 {
-	for (unsigned i = 0; i < datagrams; i++) {
+	for (unsigned i = 0;; i++) {
+		bool enough = i == DATAGRAMS_AT_ONCE;
 		char buf[DATAGRAM_MAX];
-		ssize_t n = receive(s->fd, buf, sizeof(buf));
+		ssize_t n = receive(s->fd, buf, sizeof(buf), enough ? MSG_PEEK : 0);
 
 		if (n < 0 && errno == ENOBUFS) {
 			empty(s);
 			s->handler->lost(s->handler);
+			return false;
 		}
-		if (n < 0)
-			return;
+		if (n < 0) {
+			s->handler->caught_up(s->handler);
+			return false;
+		}
+		if (enough)
+			return true;
 		event_parse((struct bytes){ buf, n }, s->handler);
 	}
-}
-
-void event_source_read(struct event_source *s)
-{
-	read_some(s, DATAGRAMS_AT_ONCE);
-}
-
-void event_source_catch_up(struct event_source *s)
-{
-	read_some(s, DATAGRAMS_ALL);
 }

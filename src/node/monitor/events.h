@@ -21,6 +21,8 @@ struct event_handler {
 		struct event_handler *h, pid_t pid, pid_t tid, const char name[THREAD_NAME_LEN]);
 	/* May come after another event of a thread that now has the same number: look. */
 	void (*exited)(struct event_handler *h, pid_t pid, pid_t tid);
+	/* All that has happened until now was handed over. */
+	void (*caught_up)(struct event_handler *h);
 	/* Events were lost: look at everything again. */
 	void (*lost)(struct event_handler *h);
 };
@@ -39,9 +41,8 @@ void event_source_listen(struct event_source *s, bool listen);
 
 /* To be watched for reading; then event_source_read() hands over some of what is there. */
 int event_source_fd(const struct event_source *s);
-void event_source_read(struct event_source *s);
-/* Hands over all that has happened until now. */
-void event_source_catch_up(struct event_source *s);
+/* Returns whether there may be more. */
+bool event_source_read(struct event_source *s);
 
 /*
  * Hands the events of one datagram to the handler. Takes any bytes; returns how many events it

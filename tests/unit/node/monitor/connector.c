@@ -57,6 +57,10 @@ static void exited(struct event_handler *h, pid_t pid, pid_t tid)
 	note(h, "exit %d %d", pid, tid);
 }
 
+static void caught_up(struct event_handler *h)
+{
+}
+
 static void lost(struct event_handler *h)
 {
 	note(h, "lost");
@@ -93,7 +97,7 @@ static const char *told(const char *bytes, size_t len)
 	char *exact = memcpy(malloc(len + !len), bytes, len);
 	unsigned n;
 
-	t = (struct told){ .handler = { forked, execed, named, exited, lost } };
+	t = (struct told){ .handler = { forked, execed, named, exited, caught_up, lost } };
 	n = event_parse((struct bytes){ exact, len }, &t.handler);
 	free(exact);
 	for (const char *at = t.text; *at; at = strchr(at, ',') ? strchr(at, ',') + 1 : "")
@@ -274,7 +278,8 @@ static void forge(int to)
 
 TEST(the_kernel_is_believed_and_another_process_that_sends_the_same_is_not)
 {
-	struct told t = { .handler = { watch_fork, watch_exec, watch_name, watch_exit, lost } };
+	struct told t = { .handler = { watch_fork, watch_exec, watch_name, watch_exit, caught_up,
+				  lost } };
 	struct event_source *source;
 	struct err err = ERR_NULL;
 	struct pollfd readable = { .events = POLLIN };
