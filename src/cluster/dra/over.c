@@ -43,6 +43,7 @@ bool over_owner_read(const json_t *reservation, struct over_owner *ret)
 		!uid_in(o.reservation, o.claim, o.uid))
 		return false;
 	o.held = strcmp(state, resv_state_name(RESV_HELD)) != 0;
+	o.draining = strcmp(state, resv_state_name(RESV_DRAINING)) == 0;
 	*ret = o;
 	return true;
 }

@@ -19,6 +19,7 @@ struct over_owner {
 	const char *namespace, *claim;
 	char uid[OVER_UID_MAX];
 	bool held; /* a container or a process has it, or it is just changing */
+	bool draining; /* its Release is just being written; then it is held too */
 };
 
 /*

@@ -497,13 +497,6 @@ static void on_first_released(void *data, int code, const json_t *reply, const c
 	release_others(e);
 }
 
-static bool is_draining(const json_t *resv)
-{
-	const char *state = json_string_value(json_object_get(resv, "state"));
-
-	return state && strcmp(state, resv_state_name(RESV_DRAINING)) == 0;
-}
-
 static void on_listed(void *data, int code, const json_t *reply, const char *error)
 {
 	char first[RESV_NAME_MAX + 1];
@@ -523,7 +516,7 @@ static void on_listed(void *data, int code, const json_t *reply, const char *err
 		if (!text || !claim_owns(text, key_of(e, "uid")))
 			continue;
 		/* Our own Release may have made it `draining` by now. */
-		held |= over_owner_read(resv, &owner) && owner.held && !is_draining(resv);
+		held |= over_owner_read(resv, &owner) && owner.held && !owner.draining;
 		e->held |= json_array_size(json_object_get(resv, "containers")) > 0;
 		if (strcmp(text, first) != 0 && json_array_append(e->names, name) < 0)
 			refused(e, -ENOMEM, no_memory);

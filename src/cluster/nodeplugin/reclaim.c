@@ -81,7 +81,6 @@ static void finish(struct sweep *s)
 	done(data, &result);
 }
 
-static void look(struct sweep *s);
 static void look_at_dying(struct sweep *s);
 
 static void on_look(uv_timer_t *timer)
@@ -226,31 +225,32 @@ static void on_list(void *data, int code, const json_t *reply, const char *error
 		if (!over_owner_read(resv, &one->owner) || prepare_is_at(s->plugin, one->owner.uid))
 			continue;
 		/* On its way already: to be waited for, unless that itself waits for who holds it. */
-		one->over = unprepare_is_at(s->plugin, one->owner.uid) && !one->owner.held;
+		one->over = unprepare_is_at(s->plugin, one->owner.uid) &&
+			    (!one->owner.held || one->owner.draining);
 		s->result.dying += one->over;
 		s->n++;
 	}
 	go_on(s);
 }
 
-static void look(struct sweep *s)
+/* gone: what was waited for, and somebody else has released. */
+static void look(struct sweep *s, size_t gone)
 {
-	s->result = (struct reclaimed){ 0 };
+	s->result = (struct reclaimed){ .released = gone };
 	if (door_call(s->plugin->door, "rt.takt.List", json_object(), on_list, s) < 0) {
 		s->result.blind = true;
 		finish(s);
 	}
 }
 
-static bool is_held_still(const json_t *list, const char *name)
+static bool find_owner(const json_t *list, const char *name, struct over_owner *ret)
 {
-	struct over_owner o;
 	const json_t *resv;
 	size_t i;
 
 	json_array_foreach ((json_t *)list, i, resv)
-		if (over_owner_read(resv, &o) && strcmp(o.reservation, name) == 0)
-			return o.held;
+		if (over_owner_read(resv, ret) && strcmp(ret->reservation, name) == 0)
+			return true;
 	return false;
 }
 
@@ -258,21 +258,22 @@ static bool is_held_still(const json_t *list, const char *name)
 static void on_dying_list(void *data, int code, const json_t *reply, const char *error)
 {
 	struct sweep *s = data;
-	const json_t *name;
-	bool all_held = code == 0;
-	size_t i;
+	const json_t *list = json_object_get(reply, "reservations"), *name;
+	size_t i, gone = 0, held = 0;
+	struct over_owner o;
 
 	json_array_foreach (s->dying, i, name)
-		if (code == 0 && !is_held_still(json_object_get(reply, "reservations"),
-					 json_string_value(name)))
-			all_held = false;
+		if (!find_owner(list, json_string_value(name), &o))
+			gone++;
+		else
+			held += o.held;
 	if (code < 0 || uv_now(&s->plugin->loop) >= s->until) {
 		s->result.blind |= code < 0;
 		finish(s);
-	} else if (all_held) {
+	} else if (held == json_array_size(s->dying)) {
 		wait_on(s);
 	} else {
-		look(s);
+		look(s, gone);
 	}
 }
 
