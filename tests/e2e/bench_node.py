@@ -178,7 +178,6 @@ class TestDriver:
         return [s for s in self.cluster.get(SLICES) if s["spec"]["driver"] == self.NAME]
 
     def end(self):
-        self.cluster.delete(f"resourceclaim/{self.CLAIM}")
         self.process.terminate()
         self.process.wait()
 
@@ -334,7 +333,7 @@ def measure(cluster, ground, takt, pods, rounds):
     row(f"NRI events, with {pods} pods at once", nri_delays(cluster, takt), "p99 1 ms")
     if names:
         cluster.delete(*(f"pod/{name}" for name in names))
-    cluster.delete("resourceclaim/there")
+    cluster.delete("resourceclaim/there", f"resourceclaim/{TestDriver.CLAIM}")
     wait_until("all is released", lambda: not takt.reservations())
 
 
@@ -350,6 +349,9 @@ def main():
     missing = cluster.missing()
     if missing:
         sys.exit(missing)
+    built = cluster.sources["kubernetes"].folder()
+    if not (built / "test-driver").exists():
+        sys.exit(f"{built} is without test-driver: remove it and run tests/e2e/build")
     ground = Ground(cluster.start())
     try:
         takt = Programs(ground)
