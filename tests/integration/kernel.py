@@ -124,6 +124,11 @@ def wait_for(what, condition, seconds=WAIT_SECONDS):
         time.sleep(0.01)
 
 
+def read_limit():
+    """Makes the kernel add up its deadline threads anew (Linux 6.15 and later)."""
+    return int(first_line("/proc/sys/kernel/sched_rt_runtime_us"))
+
+
 # Children that stand for other programs
 
 

@@ -22,6 +22,7 @@ from kernel import (
     deadline_threads,
     first_line,
     in_child,
+    read_limit,
     sched_getattr,
     sched_setattr,
     wait_for,
@@ -44,6 +45,16 @@ def as_promised(runtime, period):
 def as_running(runtime, period):
     """A thread's bandwidth as the kernel counts it: rounded down (to_ratio())."""
     return runtime * ONE_CPU // period
+
+
+def _shrink(tid):
+    """To next to nothing. The kernel refuses that where its sum is wrong, which it is when its limit
+    was read before a thread that had ended was taken off (src/node/kernel/limit.h)."""
+    try:
+        sched_setattr(tid, SCHED_DEADLINE, 1024, 4 * UNIT_PERIOD)
+    except OSError:
+        read_limit()
+        sched_setattr(tid, SCHED_DEADLINE, 1024, 4 * UNIT_PERIOD)
 
 
 def _take_all():
@@ -72,7 +83,7 @@ def _take_all():
     for tid in tids:
         # The kernel gives back late what a thread had last: so little that it counts as none.
         if sched_getattr(tid).policy == SCHED_DEADLINE:
-            sched_setattr(tid, SCHED_DEADLINE, 1024, 4 * UNIT_PERIOD)
+            _shrink(tid)
         sched_setattr(tid, SCHED_OTHER)
     done.set()
     return taken
@@ -97,8 +108,11 @@ def bandwidth_soon(case):
 
 
 def bandwidth_at_rest(case):
-    """The same, once what ended threads held has come back (a period later at most)."""
+    """The same, once what ended threads held has come back (a period later at most), and the
+    kernel's sum is right."""
     seen = []
+    time.sleep(UNIT_PERIOD / SECOND)
+    read_limit()
 
     def at_rest():
         seen.append(bandwidth_left(case))
