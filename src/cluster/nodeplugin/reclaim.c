@@ -71,12 +71,23 @@ static void sweep_free(struct sweep *s)
 	uv_close((uv_handle_t *)&s->timer, on_timer_closed);
 }
 
+static void on_reconcile(uv_timer_t *timer);
+
+/* What is dying has nobody else to look after it, where who waited for it has given up. */
+static void reconcile_within(struct plugin *p, uint64_t ms)
+{
+	if (!p->reconciling && uv_timer_get_due_in(&p->reconcile_timer) > ms)
+		uv_timer_start(&p->reconcile_timer, on_reconcile, ms, 0);
+}
+
 static void finish(struct sweep *s)
 {
 	struct reclaimed result = s->result;
 	reclaim_done *done = s->done;
 	void *data = s->data;
 
+	if (result.dying > 0)
+		reconcile_within(s->plugin, AGAIN_DYING_MS);
 	sweep_free(s);
 	done(data, &result);
 }
@@ -319,8 +330,6 @@ void reclaim_spare(struct plugin *p, const char *uid)
 			if (strcmp(s->suspects[i].owner.uid, uid) == 0)
 				s->suspects[i].spared = true;
 }
-
-static void on_reconcile(uv_timer_t *timer);
 
 static void on_reconciled(void *data, const struct reclaimed *result)
 {

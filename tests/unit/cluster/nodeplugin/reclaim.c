@@ -13,6 +13,7 @@
 #define CALLS_MAX 16
 #define A "5f0c8e8e-3a51-4d7e-9b57-0d6f9f3a7c11"
 #define B "6f0c8e8e-3a51-4d7e-9b57-0d6f9f3a7c12"
+#define FAR_MS 300000 /* until the next reconcile, where nothing asks for one */
 
 static struct plugin plugin;
 static struct reclaimed result;
@@ -86,6 +87,10 @@ static json_t *resv(const char *name, const char *state)
 		"namespace", "robots", "claim", "arm");
 }
 
+static void on_far(uv_timer_t *timer)
+{
+}
+
 /* taktd has these three, and their claims are gone. */
 static void begin(const char *second_state)
 {
@@ -98,6 +103,8 @@ static void begin(const char *second_state)
 	forgotten[0] = '\0';
 	ended = false;
 	uv_loop_init(&plugin.loop);
+	uv_timer_init(&plugin.loop, &plugin.reconcile_timer);
+	uv_timer_start(&plugin.reconcile_timer, on_far, FAR_MS, 0);
 	CHECK_EQ(reclaim_start(&plugin, 0, on_done, NULL), 0);
 	CHECK_EQ(n_calls, 1);
 	CHECK_TEXT(calls[0].method, "rt.takt.List");
@@ -110,6 +117,9 @@ static void begin(const char *second_state)
 static void end(void)
 {
 	CHECK(ended);
+	/* What is dying is looked at again soon; else nothing changes. */
+	CHECK_EQ(uv_timer_get_due_in(&plugin.reconcile_timer) < FAR_MS / 2, result.dying > 0);
+	uv_close((uv_handle_t *)&plugin.reconcile_timer, NULL);
 	uv_run(&plugin.loop, UV_RUN_DEFAULT);
 	CHECK_EQ(uv_loop_close(&plugin.loop), 0);
 }
