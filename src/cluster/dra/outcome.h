@@ -27,10 +27,10 @@ struct outcome {
 const char *outcome_reason(int code);
 
 /*
- * For server-side apply to the claim's status: an entry of each of our devices on `node`, with the condition
- * and, where there is a reservation, what was promised. `reservations`: of this claim, as taktd
- * tells of them; may be fewer, or NULL. `now`: RFC 3339. A condition that is as it was keeps its
- * time. NULL: out of memory, or no device of ours there.
+ * For server-side apply to the claim's status: an entry of each of our devices on `node`, with the
+ * condition and, where there is a reservation, what was promised. `reservations`: of this claim, as
+ * taktd tells of them; may be fewer, or NULL. `now`: RFC 3339. A condition that is as it was keeps
+ * its time. NULL: out of memory, or no device of ours there.
  */
 json_t *outcome_status(const json_t *claim, const json_t *reservations, const struct outcome *o,
 	const char *node, const char *now);

@@ -14,7 +14,10 @@
 /* resource/v1, ResourceSliceMaxDevicesWithTaintsOrConsumesCounters: taints come and go. */
 #define SLICE_DEVICES_MAX 64
 
-/* The devices' list, in the order in which the scheduler tries them. NULL: out of memory. */
+/*
+ * The devices' list, in the order in which the scheduler tries them; without taints that only inform
+ * where the server takes none. NULL: out of memory.
+ */
 json_t *slice_devices(const struct facts *f, bool informing);
 
 /*

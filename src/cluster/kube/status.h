@@ -14,9 +14,8 @@
 
 struct kube_status {
 	/*
-	 * 0: yes. -EINVAL: 400, 422. -EACCES: 401. -EPERM: 403. -ENOENT: 404,
-	 * NotFound (else it says nothing of the object: a server without that API, or what stands
-	 * before it). -EEXIST: 409,
+	 * 0: yes. -EINVAL: 400, 422. -EACCES: 401. -EPERM: 403. -ENOENT: 404, NotFound (else it says
+	 * nothing of the object: a server without that API, or what stands before it). -EEXIST: 409,
 	 * AlreadyExists. -EAGAIN: 409 else (read again, change that). -ESTALE: 410. -E2BIG: 413.
 	 * -EBUSY: 429. -ETIMEDOUT: 504. -EREMOTEIO: 404 and 5xx else. -EPROTO: all other numbers.
 	 */

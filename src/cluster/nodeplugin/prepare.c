@@ -6,10 +6,10 @@
  * the claim's uid, which needs no claim object; most have one, so that one is released while the
  * list of the others is asked for. What a container holds is waited for and else kept, whatever the
  * kubelet thinks: with a shared claim it may unprepare for a pod that never ran, beside one that
- * does (kubernetes/kubernetes 140212, 140527). Both may come again at any time; on one claim they go one after
- * the other, and an unprepare ends the prepare that it finds under way, so that nothing is promised
- * once it is answered. What a power cut brings back of a lazy Release, reclaim.c ends. The kubelet is
- * answered first; only then is the outcome told to anybody else.
+ * does (kubernetes/kubernetes 140212, 140527). Both may come again at any time; on one claim they
+ * go one after the other, and an unprepare ends the prepare that it finds under way, so that nothing
+ * is promised once it is answered. What a power cut brings back of a lazy Release, reclaim.c ends.
+ * The kubelet is answered first; only then is the outcome told to anybody else.
  */
 #include "cluster/nodeplugin/nodeplugin.h"
 

@@ -338,20 +338,18 @@ static void search(struct search *s, int (*find)(void *context, pid_t pid))
 	} while (s->added > 0);
 }
 
-bool follow_find(struct agent *a, struct promise *p, struct binding *b)
-{
-	struct search s = { .agent = a, .promise = p, .binding = b };
-
-	forget_gone(a, b);
-	search(&s, find_member);
-	return b->n_tasks > 0;
-}
-
 void follow_running(struct agent *a, struct promise *p, struct binding *b)
 {
 	struct search s = { .agent = a, .promise = p, .binding = b };
 
 	search(&s, find_member);
+}
+
+bool follow_find(struct agent *a, struct promise *p, struct binding *b)
+{
+	forget_gone(a, b);
+	follow_running(a, p, b);
+	return b->n_tasks > 0;
 }
 
 /* Returns whether one was found that no event has told of. */
