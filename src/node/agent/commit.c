@@ -182,6 +182,7 @@ static void *work_on(void *arg)
 		fault_point("commit.end");
 		if (write(all->done_fd, &one, sizeof(one)) < 0)
 			abort(); /* only where the descriptor is not ours any more */
+		store_tidy(a->store);
 	}
 }
 

@@ -8,9 +8,14 @@
 #include "node/store/store_private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/cleanup.h"
+
+#define LOG_FRAMES 256 /* of a page each: the log's usual length, 1 MiB */
+#define LOG_ROOM (16u << 20) /* of a disk with less free the log takes what it needs */
 
 CLEANUP_DEFINE(struct store *, store_close)
 #define cleanup_store __attribute__((cleanup(store_close_p)))
@@ -158,13 +163,56 @@ static int db_prepare(struct store *s, struct err *err)
 	int code = sqlite3_exec(s->db,
 		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
 		"PRAGMA cache_size = -256; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;"
-		"PRAGMA wal_autocheckpoint = 256; PRAGMA journal_size_limit = 1048576",
+		"PRAGMA journal_size_limit = 2097152",
 		NULL, NULL, NULL);
 
 	if (code != SQLITE_OK)
 		return store_error(s, code, err);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	return 0;
+}
+
+static int on_commit(void *context, sqlite3 *db, const char *name, int frames)
+{
+	struct store *s = context;
+
+	s->n_frames = frames;
+	if (frames >= LOG_FRAMES)
+		sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
+}
+
+static bool disk_has_room(const struct store *s)
+{
+	struct statvfs disk;
+
+	return fstatvfs(s->dirfd, &disk) == 0 &&
+	       (uint64_t)disk.f_bavail * disk.f_frsize >= LOG_ROOM;
+}
+
+/*
+ * Writes the log once over the length that it may have; from then on promises overwrite it. A file
+ * that grows is synced with the file system's journal, and whatever other programs have in that:
+ * fdatasync(2) takes several times as long then. Where it fails the log is as short as it was.
+ */
+static void log_lengthen(struct store *s)
+{
+	char same[64];
+	int code = sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+
+	snprintf(same, sizeof(same), "PRAGMA user_version = %" PRId64, schema_version());
+	sqlite3_wal_autocheckpoint(s->db, 0);
+	for (unsigned i = 0; code == SQLITE_OK && i < LOG_FRAMES; i++)
+		code = sqlite3_exec(s->db, same, NULL, NULL, NULL);
+	sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+}
+
+void store_tidy(struct store *s)
+{
+	if (s->n_frames < LOG_FRAMES / 2)
+		return;
+	sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	s->n_frames = 0;
 }
 
 static int boot_drop(struct store *s, const char *boot_id, struct err *err)
@@ -271,6 +319,9 @@ int store_open(const char *dir, const char *boot_id, struct store **ret,
 		return r;
 	if (fsync(s->dirfd) < 0)
 		return err_set_errno(err, -errno, "cannot write the folder %s to disk", dir);
+	if (disk_has_room(s))
+		log_lengthen(s);
+	sqlite3_wal_hook(s->db, on_commit, s);
 	*ret = TAKE(s);
 	*ret_report = report;
 	return 0;

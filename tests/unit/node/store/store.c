@@ -2,6 +2,8 @@
 #include "test.h"
 #include "fixture.h"
 
+#include <sys/stat.h>
+
 #include "node/store/store_private.h"
 
 static int each_full(void *ctx, const struct store_resv *r)
@@ -89,6 +91,64 @@ TEST(what_is_absent_stays_absent)
 	CHECK_EQ(store_bind(s, "a", &binding, NULL, NULL), 0);
 	CHECK_EQ(store_load(s, &reader, &seen, NULL), 0);
 	CHECK_EQ(seen, 2);
+	store_close(s);
+}
+
+static off_t size_of(const char *file)
+{
+	struct stat st = { 0 };
+
+	CHECK_EQ(stat(fixture_path(file), &st), 0);
+	return st.st_size;
+}
+
+static void reserve_some(struct store *s, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "p%u", i);
+		CHECK_EQ(fixture_reserve(s, name, NULL), 0);
+	}
+}
+
+TEST(the_log_has_its_length_before_the_first_promise)
+{
+	struct store *s;
+	off_t log;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	log = size_of(STORE_FILE "-wal");
+	CHECK(log >= 1 << 20);
+	reserve_some(s, 0, 60);
+	CHECK_EQ(size_of(STORE_FILE "-wal"), log);
+	store_close(s);
+}
+
+TEST(the_log_is_copied_when_it_is_tidied_and_else_when_it_is_full)
+{
+	struct store *s;
+	off_t log;
+	int most = 0;
+
+	fixture_new();
+	s = fixture_open(NULL);
+	log = size_of(STORE_FILE "-wal");
+	reserve_some(s, 0, 20);
+	store_tidy(s);
+	CHECK(s->n_frames > 20); /* too little for two fsync */
+	reserve_some(s, 20, 50);
+	CHECK(s->n_frames > 50);
+	store_tidy(s);
+	reserve_some(s, 50, 51);
+	CHECK(s->n_frames < 20); /* begun anew, as SQLite tells it */
+	for (unsigned i = 51; i < 250; i++) {
+		reserve_some(s, i, i + 1);
+		most = s->n_frames > most ? s->n_frames : most;
+	}
+	CHECK(most > 250 && most < 280);
+	CHECK_EQ(size_of(STORE_FILE "-wal"), log);
 	store_close(s);
 }
 
