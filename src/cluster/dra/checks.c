@@ -92,7 +92,8 @@ static void check_runtime(const struct checks_facts *f, struct checks_line *l)
 	bool containerd = strncmp(f->runtime, "containerd://", 13) == 0;
 	bool crio = strncmp(f->runtime, "cri-o://", 8) == 0;
 
-	version += version ? 3 : 0;
+	if (version)
+		version += strlen("://");
 	if (!version)
 		say(l, name, CHECK_LIMITED, "see that takt-dra may get its Node object",
 			"not known which container runtime this node has: %s",

@@ -79,7 +79,7 @@ static bool name_threads(struct agent *a, struct door_call *call, struct named_t
 }
 
 /* Its event may still be on the way. */
-static bool has_ended(const struct promise_thread *t)
+static bool thread_has_ended(const struct promise_thread *t)
 {
 	return proc_thread_gone(t->pid, t->tid);
 }
@@ -109,7 +109,7 @@ static bool may_attach(struct agent *a, struct door_call *call, const struct nam
 		}
 	}
 	for (unsigned i = 0; i < p->n_threads; i++)
-		by_hand += p->threads[i].by_hand && !has_ended(&p->threads[i]);
+		by_hand += p->threads[i].by_hand && !thread_has_ended(&p->threads[i]);
 	if (by_hand > p->request.cores) {
 		snprintf(text, sizeof(text),
 			"it has %u server%s and %s held by hand already: detach a thread first",
@@ -131,7 +131,7 @@ static void add_by_hand(struct agent *a, struct promise *p, pid_t pid, pid_t tid
 		return;
 	}
 	for (unsigned i = p->n_threads; i-- > 0 && p->n_threads == p->request.cores;)
-		if (!p->threads[i].by_hand || has_ended(&p->threads[i]))
+		if (!p->threads[i].by_hand || thread_has_ended(&p->threads[i]))
 			follow_lose_thread(a, p, i);
 	if (p->n_threads == p->request.cores)
 		return;

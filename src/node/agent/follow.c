@@ -384,7 +384,7 @@ void follow_forget_ended(struct agent *a, struct promise *p)
 		follow_attached(a, p);
 }
 
-static bool has_ended(const struct binding *b)
+static bool binding_has_ended(const struct binding *b)
 {
 	for (const struct task *t = b->tasks; t; t = t->next)
 		if (kill(t->pid, 0) < 0 && errno == ESRCH)
@@ -402,7 +402,7 @@ void follow_audit(struct agent *a, struct promise *p)
 	bool ended = false, wants = false;
 
 	for (struct binding *b = p->bindings; b; b = b->next) {
-		ended |= has_ended(b);
+		ended |= binding_has_ended(b);
 		wants |= follows_threads(p, b);
 	}
 	/* Those that came together do not all have their turn at once. */
