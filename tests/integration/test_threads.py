@@ -261,6 +261,37 @@ class Main(Threads):
         child.quit()
         self.expect_state("held")
 
+    @test
+    def an_attach_that_overtakes_the_news_of_the_last_holders_end_is_no_refusal(self):
+        self.agent.reserve("r", RUNTIME, PERIOD, threads={"attach": True})
+        first, second = self.sleeper(), self.sleeper()
+        self.agent.call("Attach", name="r", tids=[first.pid])
+        self.expect_on("the first one", {first.pid})
+        with self.agent.connect() as door, self.agent.still():
+            door.send("Attach", name="r", tids=[second.pid])  # first, so that taktd reads it first
+            first.kill()
+            first.wait()
+            os.kill(self.agent.pid, signal.SIGCONT)
+            self.assertEqual(door.receive()["parameters"]["reservation"]["name"], "r")
+        self.expect_on("the second one", {second.pid})
+
+    @test
+    def what_ends_while_the_kernel_tells_nothing_is_found(self):
+        puppet = self.bound(threads={"match": ["rt-*"]})
+        puppet.start("rt-1")
+        self.expect_on("the first", {puppet.tid("rt-1")})
+        puppet.start("rt-2")
+        self.agent.kill9()
+        # The connector answers in the first network namespace alone.
+        command = ["unshare", "--net", *self.agent.command()]
+        self.agent.command = lambda: command
+        self.agent.start()
+        self.expect_on("the first as before", {puppet.tid("rt-1")})
+        puppet.do("rt-1", "end")
+        self.expect_on("the second", {puppet.tid("rt-2")})
+        puppet.quit()
+        self.expect_state("held")
+
     def sleeper(self):
         process = subprocess.Popen(["sleep", "1000"])
         self.addCleanup(process.wait)

@@ -90,7 +90,7 @@ struct agent {
 	uint64_t unheld_since_ns; /* uv_hrtime(): it is more since then; 0: it is not */
 	uv_timer_t retry; /* runs only while something could not be done */
 	unsigned retry_ms;
-	bool some_ended; /* of the tasks, or a binding has none: follow.c */
+	bool some_ended; /* a binding has that: follow.c */
 	unsigned audited; /* promises, in the round of look.c that is under way */
 	uv_timer_t look; /* runs only while somebody watches, or holds or may end a promise */
 	struct door_call *later; /* later.c: asked again in a moment */
@@ -136,9 +136,9 @@ void enforce_threads(struct agent *a, struct promise *p);
 void enforce_began(struct agent *a, const struct promise *p, pid_t in, pid_t tid);
 /*
  * Looks whether its threads are still under it: a program can leave, and its cpuset be narrowed,
- * without an event. One that left is put in again.
+ * without an event, and that of an end be lost. Returns whether enforce_threads() has to be called.
  */
-void enforce_audit(struct agent *a, struct promise *p);
+bool enforce_audit(struct agent *a, struct promise *p);
 /* Whether the kernel runs a thread of the process under the promise, but by hand. */
 bool enforce_finds_on(struct agent *a, struct promise *p, pid_t pid);
 /* One thread gives back; it is forgotten whether or not it still lives. */
@@ -180,9 +180,12 @@ void follow_unbind(struct agent *a, struct promise *p, struct binding *b);
 void follow_unbind_ended(struct agent *a, struct promise *p);
 /* Finds what it has started, and forgets nobody. */
 void follow_running(struct agent *a, struct promise *p, struct binding *b);
-/* Ends what no event has told of yet. May free the promise, as intake_expire() does. */
+/* Ends what no event has told of yet. May begin the promise's release. */
 void follow_forget_ended(struct agent *a, struct promise *p);
-/* The same once in a look, cheaply; and who waits for a server without having been told of. */
+/*
+ * The same once in a look, cheaply; threads that left by themselves, and who waits for a server, without
+ * having been told of.
+ */
 void follow_audit(struct agent *a, struct promise *p);
 /* A thread of the promise has ended. */
 void follow_lose_thread(struct agent *a, struct promise *p, size_t index);

@@ -267,8 +267,12 @@ void call_attach(struct agent *a, struct door_call *call)
 	struct err err = ERR_NULL;
 	int r;
 
-	if (!name_threads(a, call, &t) || !may_attach(a, call, &t) ||
-		!bind_can_follow(a, call, t.promise->request.name) || put_off(a, call, &t))
+	if (!name_threads(a, call, &t))
+		return;
+	if (promise_by_attach(t.promise))
+		follow_forget_ended(a, t.promise); /* the event may still be on the way */
+	if (!may_attach(a, call, &t) || !bind_can_follow(a, call, t.promise->request.name) ||
+		put_off(a, call, &t))
 		return;
 	r = tie_to_process(a, &t, &err);
 	if (r < 0) {

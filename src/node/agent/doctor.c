@@ -108,8 +108,8 @@ static const char *granularity_mend(const struct agent *a)
 		       ? "echo HRTICK_DL > /sys/kernel/debug/sched/features (kernel with "
 			 "SCHED_HRTICK), then start taktd anew after a reboot or with an empty state "
 			 "folder"
-		       : "start taktd anew when neither a hypervisor nor another deadline thread "
-			 "takes the CPU";
+		       : "start taktd anew when bandwidth is free, and neither a hypervisor nor "
+			 "another deadline thread takes the CPU";
 }
 
 static void check_granularity(struct agent *a, struct report *r)

@@ -135,8 +135,10 @@ static int undo_on_dead(struct kern *k, const struct promise_thread *t)
 {
 	struct proc_stat s;
 
-	if (proc_thread_stat(t->pid, t->tid, &s) < 0)
-		return -ESRCH;
+	int r = proc_thread_stat(t->pid, t->tid, &s);
+
+	if (r < 0)
+		return r == -ESRCH ? r : 0; /* what cannot be read has not ended because of that */
 	if (!is_dead(&s))
 		return 0;
 	/* At once: when somebody has waited for it, it is too late. */
@@ -219,10 +221,11 @@ void enforce_forget(struct agent *a, struct promise *p, size_t index)
 	struct promise_thread t = p->threads[index];
 	struct kern *k = kern_of(a, p);
 	struct proc_stat s;
+	int r = proc_thread_stat(t.pid, t.tid, &s);
 
 	fault_point("thread.off");
-	/* The number may belong to a stranger by now. */
-	if (t.on && k && proc_thread_stat(t.pid, t.tid, &s) == 0 && s.start == t.start)
+	/* The number may belong to a stranger by now; what cannot be read has not ended. */
+	if (t.on && k && (r == 0 ? s.start == t.start : r != -ESRCH))
 		turn_off(a, k, t.tid);
 	else if (t.on && carries(a, p))
 		ceiling_note_ending(a, p->request.dl.period_ns);
@@ -339,13 +342,13 @@ void enforce_began(struct agent *a, const struct promise *p, pid_t in, pid_t tid
 			k->ops->thread_began(k, tid, p->threads[i].cpu);
 }
 
-void enforce_audit(struct agent *a, struct promise *p)
+bool enforce_audit(struct agent *a, struct promise *p)
 {
 	struct kern *k = kern_of(a, p);
 	bool on, left = false, confined = false;
 
 	if (!p->settled || !k)
-		return;
+		return false;
 	for (unsigned i = 0; i < p->n_threads; i++) {
 		struct promise_thread *t = &p->threads[i];
 		struct kern_thread kt = kern_thread_of(p, t->tid, t->cpu);
@@ -362,14 +365,15 @@ void enforce_audit(struct agent *a, struct promise *p)
 		} else if (on) {
 			confined |=
 				k->ops->thread_is_confined && k->ops->thread_is_confined(k, &kt);
-		} else if (!proc_thread_gone(t->pid, t->tid)) {
+		} else {
 			left = true;
-			announce_thread(a, p, CHANGE_THREAD_OFF, t->tid, " left it by itself");
+			if (!proc_thread_gone(t->pid, t->tid))
+				announce_thread(
+					a, p, CHANGE_THREAD_OFF, t->tid, " left it by itself");
 		}
 	}
 	p->confined = confined;
-	if (left)
-		enforce_threads(a, p);
+	return left;
 }
 
 bool enforce_finds_on(struct agent *a, struct promise *p, pid_t pid)
@@ -508,8 +512,9 @@ static int step_on(struct agent *a, struct promise *p, pid_t pid, pid_t tid)
 	if (!t) {
 		if (p->n_threads == p->request.cores)
 			return 0;
-		if (proc_thread_stat(pid, tid, &s) < 0 || is_dead(&s))
-			return -ESRCH;
+		r = proc_thread_stat(pid, tid, &s);
+		if (r < 0 || is_dead(&s))
+			return r < 0 ? r : -ESRCH;
 		if (!forks_safely(a, p, tid)) {
 			wait_flagged(a, p);
 			return 0;

@@ -212,6 +212,7 @@ void follow_lose_thread(struct agent *a, struct promise *p, size_t index)
 static void mark_ended(struct agent *a, struct task *t)
 {
 	t->ended = true;
+	t->binding->some_ended = true;
 	a->some_ended = true;
 }
 
@@ -242,6 +243,9 @@ static void let_go(struct agent *a, struct promise *p)
 {
 	for (struct binding *b = p->bindings, *next; b; b = next) {
 		next = b->next;
+		if (!b->some_ended)
+			continue;
+		b->some_ended = false;
 		for (struct task *t = b->tasks, *after; t; t = after) {
 			after = t->next;
 			if (t->ended)
@@ -367,7 +371,8 @@ static bool mark_gone(struct agent *a, struct promise *p, struct binding *b)
 	}
 	if (!left && b->cgroup)
 		follow_running(a, p, b);
-	a->some_ended |= !b->tasks;
+	if (!b->tasks)
+		b->some_ended = a->some_ended = true;
 	return any;
 }
 
@@ -380,15 +385,19 @@ void follow_forget_ended(struct agent *a, struct promise *p)
 		any |= mark_gone(a, p, b);
 	for (unsigned i = 0; a->events && i < CATCH_UP_MAX && event_source_read(a->events); i++)
 		pace_check(a);
+	if (!a->events)
+		on_caught_up(&a->handler);
 	if (any && p->bindings && p->settled)
 		follow_attached(a, p);
 }
 
-static bool binding_has_ended(const struct binding *b)
+static bool binding_has_ended(struct agent *a, const struct binding *b)
 {
-	for (const struct task *t = b->tasks; t; t = t->next)
+	for (const struct task *t = b->tasks; t; t = t->next) {
+		pace_check(a);
 		if (kill(t->pid, 0) < 0 && errno == ESRCH)
 			return true;
+	}
 	return !b->tasks;
 }
 
@@ -399,10 +408,13 @@ static bool binding_has_ended(const struct binding *b)
  */
 void follow_audit(struct agent *a, struct promise *p)
 {
-	bool ended = false, wants = false;
+	bool ended = enforce_audit(a, p); /* of a zombie nothing else tells that */
+	bool wants = false;
 
+	if (ended)
+		follow_attached(a, p);
 	for (struct binding *b = p->bindings; b; b = b->next) {
-		ended |= binding_has_ended(b);
+		ended |= binding_has_ended(a, b);
 		wants |= follows_threads(p, b);
 	}
 	/* Those that came together do not all have their turn at once. */

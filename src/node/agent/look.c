@@ -2,10 +2,11 @@
 /*
  * What can change without anybody telling taktd: the kernel's limit, deadline threads of other
  * programs, CPUs that go offline or out of our cpuset; looked at once a second while somebody
- * watches, which is one small file and two tries of the placeholders. And what a running program does
- * to its own threads, or its runtime to its cpuset, and ends that no event told of; looked at once a second while a promise is held
- * by somebody, some threads and processes at a time: one or two system calls each, every fourth time a
- * file of /proc too, and every eighth those of all threads where a server is free.
+ * watches, which is one small file and two tries of the placeholders. And what a running program
+ * does to its own threads, or its runtime to its cpuset, and ends that no event told of; looked at once
+ * a second while a promise is held by somebody, some threads and processes at a time: one or two system
+ * calls each, every fourth time a file of /proc too, and every eighth those of all threads where a server
+ * is free.
  */
 #include "node/agent/agent.h"
 
@@ -18,8 +19,9 @@
 #include "node/kernel/topology.h"
 
 #define LOOK_MS 1000
-/* In one look, so that it costs next to nothing however much is held: of more, each comes later. */
-#define AUDIT_THREADS 32 /* and processes */
+/* In one look, so that it costs little however much is held: of more promises, each comes later. */
+#define AUDIT_THREADS 16
+#define AUDIT_PROCESSES 128
 
 /* Where there is none, the kernel's sum does not matter, and nothing else tells of a new one. */
 static struct limit limit_now(const struct agent *a)
@@ -138,18 +140,17 @@ static void expire_all(struct agent *a)
 /* Goes on where the last look stopped. Returns whether somebody holds a promise, or may have. */
 static bool audit_some(struct agent *a)
 {
-	unsigned at = 0, threads = 0;
+	unsigned at = 0, threads = 0, processes = 0;
 	bool held = false;
 
 	for (struct promise *p = a->promises.first, *next; p; p = next) {
 		next = p->next;
 		held |= p->bindings || p->transient;
-		if (at++ < a->audited || threads >= AUDIT_THREADS)
+		if (at++ < a->audited || threads >= AUDIT_THREADS || processes >= AUDIT_PROCESSES)
 			continue;
 		threads += p->n_threads;
 		for (const struct binding *b = p->bindings; b; b = b->next)
-			threads += b->n_tasks;
-		enforce_audit(a, p);
+			processes += b->n_tasks;
 		follow_audit(a, p);
 		a->audited = at;
 	}

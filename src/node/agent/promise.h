@@ -25,6 +25,7 @@ struct binding {
 	bool running; /* its own program has begun: the rule for threads holds from then on */
 	bool early; /* the rule holds from before that on: see await_runtime() */
 	bool by_attach; /* threads were put in by hand; the rule for threads does not hold */
+	bool some_ended; /* of its tasks, or it has none: follow.c */
 	enum bind_via via;
 	char *container; /* NULL: none given */
 	char *cgroup; /* NULL: none of its own */

@@ -27,6 +27,7 @@ static int add(struct tasks *all, struct promise *p, struct binding *b, pid_t pi
 {
 	struct task *t = tasks_find(all, pid);
 	struct proc_stat s;
+	int r;
 
 	/* An entry under this number may be of a process that has ended since. */
 	if (t && proc_gone(pid, t->start)) {
@@ -35,11 +36,11 @@ static int add(struct tasks *all, struct promise *p, struct binding *b, pid_t pi
 	}
 	if (t)
 		return t->binding == b ? 0 : -EBUSY;
-	if (proc_stat(pid, &s) < 0) {
-		if (!ended_too)
-			return -ESRCH;
-		s.start = 0;
-	}
+	r = proc_stat(pid, &s);
+	if (r < 0 && !ended_too)
+		return -ESRCH;
+	if (r < 0)
+		s.start = r == -ESRCH ? 0 : PROC_START_UNKNOWN;
 	t = malloc(sizeof(*t));
 	if (!t)
 		return -ENOMEM;

@@ -245,7 +245,7 @@ bool proc_gone(pid_t pid, uint64_t start)
 
 		if (r < 0)
 			return r == -ESRCH; /* what cannot be read has not ended because of that */
-		if (s.start != start)
+		if (s.start != start && start != PROC_START_UNKNOWN)
 			return true;
 	} while (s.threads == 0);
 	/* A zombie leader with other threads alive is still a process. */

@@ -52,6 +52,8 @@ int proc_program(pid_t pid, uint64_t *ret);
 /* The process that a thread belongs to. */
 int proc_tgid(pid_t tid, pid_t *ret);
 
+#define PROC_START_UNKNOWN UINT64_MAX /* any process under the number is the same */
+
 /* Dead, or a zombie whose threads have all ended, or another process under the same number. */
 bool proc_gone(pid_t pid, uint64_t start);
 bool proc_thread_gone(pid_t pid, pid_t tid);
