@@ -182,9 +182,10 @@ static int parents_grow(const struct levels *l, const struct rt_share *share, st
 {
 	int64_t wanted[LEVELS_MAX];
 	struct rt_share child = *share;
+	size_t i;
 	int r = 0;
 
-	for (size_t i = l->n - 1; i-- > 0;) {
+	for (i = l->n - 1; i-- > 0;) {
 		const struct level *at = &l->at[i];
 		int64_t period = at->now.period_us, need;
 
@@ -195,22 +196,26 @@ static int parents_grow(const struct levels *l, const struct rt_share *share, st
 										: need;
 		child = (struct rt_share){ wanted[i], period };
 	}
-	for (size_t i = 0; i + 1 < l->n && r == 0; i++)
+	for (i = 0; i + 1 < l->n && r == 0; i++)
 		if (wanted[i] != l->at[i].now.runtime_us)
 			r = write_us(l->at[i].fd, RT_RUNTIME, wanted[i], err);
+	while (r < 0 && i-- > 0)
+		if (wanted[i] != l->at[i].now.runtime_us)
+			write_us(l->at[i].fd, RT_RUNTIME, l->at[i].now.runtime_us, NULL);
 	return r;
 }
 
 /*
  * The parents as they were read, with `share` in the last group, which has no more than it has now:
- * who had just enough gets just enough.
+ * who had just enough gets just enough. Where one cannot, all are as they were, for the next try.
  */
 static int parents_shrink(const struct levels *l, const struct rt_share *share)
 {
 	bool exact[LEVELS_MAX];
+	size_t i;
 	int r = 0;
 
-	for (size_t i = 0; i + 1 < l->n; i++) {
+	for (i = 0; i + 1 < l->n; i++) {
 		const struct level *at = &l->at[i];
 		int64_t period = at->now.period_us, need = 0;
 
@@ -221,10 +226,13 @@ static int parents_shrink(const struct levels *l, const struct rt_share *share)
 			need += in_period(share, period);
 		exact[i] = at->fd >= 0 && at->now.runtime_us == need;
 	}
-	for (size_t i = l->n - 1; i-- > 0 && r == 0;)
+	for (i = l->n - 1; i > 0 && r == 0; i--)
+		if (exact[i - 1])
+			r = write_us(l->at[i - 1].fd, RT_RUNTIME,
+				children_need(l->at[i - 1].fd, l->at[i - 1].now.period_us), NULL);
+	for (; r < 0 && i + 1 < l->n; i++)
 		if (exact[i])
-			r = write_us(l->at[i].fd, RT_RUNTIME,
-				children_need(l->at[i].fd, l->at[i].now.period_us), NULL);
+			write_us(l->at[i].fd, RT_RUNTIME, l->at[i].now.runtime_us, NULL);
 	return r;
 }
 
