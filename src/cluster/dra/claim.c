@@ -262,17 +262,17 @@ static int read_result(struct claim *c, const json_t *given, struct err *err)
 	return 0;
 }
 
-int claim_check_node(const struct claim *c, const char *node, struct err *err)
+static int check_node(const struct claim *c, const char *node, struct err *err)
 {
 	for (size_t i = 0; i < c->n; i++)
 		if (strcmp(c->results[i].pool, node) != 0)
-			return err_set(err, -EINVAL,
+			return err_set(err, -EXDEV,
 				"it is allocated on node %.64s: a pod that uses it must run there",
 				c->results[i].pool);
 	return 0;
 }
 
-static int read_results(struct claim *c, const json_t *object, struct err *err)
+static int read_results(struct claim *c, const json_t *object, const char *node, struct err *err)
 {
 	const json_t *status = json_object_get(object, "status");
 	const json_t *allocation = json_object_get(status, "allocation");
@@ -297,6 +297,7 @@ static int read_results(struct claim *c, const json_t *object, struct err *err)
 		if (r < 0)
 			return r;
 	}
+	r = check_node(c, node, err);
 	for (i = 0; r == 0 && i < c->n; i++)
 		r = make_resv(c, allocation, &c->results[i], err);
 	if (r < 0)
@@ -321,7 +322,8 @@ static const char *pod_of(const json_t *metadata)
 	return NULL;
 }
 
-int claim_read(const json_t *object, const char *uid, struct claim *ret, struct err *err)
+int claim_read(
+	const json_t *object, const char *uid, const char *node, struct claim *ret, struct err *err)
 {
 	const json_t *metadata = json_object_get(object, "metadata");
 	cleanup_claim struct claim c = {
@@ -338,7 +340,7 @@ int claim_read(const json_t *object, const char *uid, struct claim *ret, struct 
 		return err_set(err, -ESTALE,
 			"claim %s/%s was deleted, and another one has its name now", c.namespace,
 			c.name);
-	r = read_results(&c, object, err);
+	r = read_results(&c, object, node, err);
 	if (r < 0)
 		return err_wrap(err, r, "claim %s/%s", c.namespace, c.name);
 	*ret = c;

@@ -47,18 +47,15 @@ void claim_fini(struct claim *c); /* accepts NULL and a zeroed claim */
 #define cleanup_claim __attribute__((cleanup(claim_fini)))
 
 /*
- * `uid`: the claim that was asked for. `object` must outlive *ret, which changes on success only.
+ * `uid`: the claim that was asked for. `node`: the name of this node, and so of its pool. `object` must outlive *ret, which changes on success only.
  * -ESTALE: another claim has the name now. -EAGAIN: not allocated, or nobody may use it yet.
  * -EINVAL: parameters that do not make a reservation, or one that needs more than was given.
+ * -EXDEV: it has devices of another node: the kubelet does not look (a pod whose nodeName was set by
+ * hand), and the scheduler counts what it needs there; nothing else of it was looked at.
  * -ENOENT: nothing of it is ours. -EPROTO: not a claim as the API has them. -ENOMEM.
  */
-int claim_read(const json_t *object, const char *uid, struct claim *ret, struct err *err);
-
-/*
- * -EINVAL where it has devices of another node: the kubelet does not look (a pod whose nodeName was
- * set by hand), and the scheduler counts what it needs there. A node's pool has the node's name.
- */
-int claim_check_node(const struct claim *c, const char *node, struct err *err);
+int claim_read(const json_t *object, const char *uid, const char *node, struct claim *ret,
+	struct err *err);
 
 /*
  * What the names of all reservations of that claim begin with; each goes on with nothing, or with a

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Who may use what: learned when a claim is prepared, fetched from the API server when takt-dra
- * begins, and asked for again when a pod begins that a shared claim did not know. So that the
- * runtime's calls are answered from memory.
+ * begins, and asked for again when a pod begins that a shared claim did not know, when one of its
+ * containers was refused, and some time after that failed. So that the runtime's calls are answered from
+ * memory.
  */
 #include "cluster/nodeplugin/runtime_private.h"
 
@@ -36,7 +37,7 @@ static void learn(struct runtime *r, const json_t *object, const char *uid)
 {
 	cleanup_claim struct claim claim = CLAIM_NULL;
 
-	if (claim_read(object, uid, &claim, NULL) == 0)
+	if (claim_read(object, uid, r->plugin->node, &claim, NULL) == 0)
 		runtime_learn(r->plugin, object, &claim);
 }
 
@@ -70,6 +71,7 @@ static void fill_failed(struct runtime *r, const char *why)
 {
 	uint64_t wait = kube_backoff_ms(r->fill_failures++, uv_hrtime());
 
+	r->fill_again = false; /* it comes anyway */
 	fill_ended(r);
 	if (r->stopping)
 		return;

@@ -115,7 +115,7 @@ void plugin_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* prepare.c: a claim becomes reservations, and is over again. */
 extern const struct kubelet_handler prepare_handler;
-/* That claim is just being prepared, or unprepared. */
+/* That claim is just being prepared; or unprepared, and no container is in the way. */
 bool prepare_is_at(const struct plugin *p, const char *uid);
 bool unprepare_is_at(const struct plugin *p, const char *uid);
 /* What is under way ends without an answer. */

@@ -3,13 +3,13 @@
  * Prepare: the claim as the API server has it, then a Reserve for each of its devices; taktd's
  * answer means that the promise is on disk and its CDI file is there. Where the node is full, what
  * it holds for claims that are over is ended first. Unprepare: Release of all that was reserved for
- * the claim's uid, which needs no claim object; most have one, so that one is released while the
- * list of the others is asked for. What a container holds is waited for and else kept, whatever the
- * kubelet thinks: with a shared claim it may unprepare for a pod that never ran, beside one that
- * does (kubernetes/kubernetes 140212, 140527). Both may come again at any time; on one claim they
- * go one after the other, and an unprepare ends the prepare that it finds under way, so that nothing
- * is promised once it is answered. What a power cut brings back of a lazy Release, reclaim.c ends.
- * The kubelet is answered first; only then is the outcome told to anybody else.
+ * the claim's uid, which needs no claim object. While a container holds any of it all is kept,
+ * whatever the kubelet thinks, and the answer is an error, so that it asks again: with a shared claim
+ * it may unprepare for a pod that never ran, beside one that does (kubernetes/kubernetes 140212).
+ * Both may come again at any time; on one claim they go one after the other, an unprepare ends the
+ * prepare that it finds under way, and a prepare the unprepare that only waits for a container; so
+ * nothing is promised once an unprepare went well. What a power cut brings back of a lazy Release,
+ * reclaim.c ends. The kubelet is answered first; only then is the outcome told to anybody else.
  */
 #include "cluster/nodeplugin/nodeplugin.h"
 
@@ -32,8 +32,14 @@
 #define RECLAIM_MS 30000
 /* The kubelet asks again only after a minute or more: what comes back soon is waited for here. */
 #define BUSY_MS 20 /* taktd is just changing that reservation */
-#define HELD_MS 250 /* a container holds it, and no one knows for how long */
-#define AWAY_MS 200 /* taktd or the API server does not answer */
+#define HELD_MS 250 /* a container holds it */
+/*
+ * The kubelet has ended a pod's containers before, and taktd may hear of that late. One that goes on
+ * is not waited for, lest its promise is ended between two runs of it.
+ */
+#define HELD_MAX_MS 2000
+#define AWAY_MS 200 /* taktd does not answer */
+#define FAILURES_MAX 3 /* of the API server, with which the pause grows: to 1.6 s */
 
 /* One claim on its way. */
 struct errand {
@@ -48,6 +54,7 @@ struct errand {
 	bool given_up; /* prepare: the kubelet has asked for the opposite since */
 	struct kube_call *reading; /* the claim; NULL: not now */
 	uint64_t until; /* uv_now() */
+	unsigned failures; /* of the API server */
 	uv_timer_t timer; /* its time is up, or the pause before `resume` */
 	void (*resume)(struct errand *e); /* NULL: it does not pause */
 	json_t *key; /* namespace, name, uid: the task's own go with its answer */
@@ -58,8 +65,7 @@ struct errand {
 	int code; /* of the last refusal */
 	char refusal[ERR_TEXT_MAX]; /* "": none yet */
 	json_t *names; /* unprepare: what is still to be released */
-	unsigned awaited; /* unprepare: of its first two answers */
-	bool held; /* unprepare: by a container, as taktd said last */
+	uint64_t held_since; /* unprepare: uv_now() when a container was found; 0: none is there */
 	bool by_hand; /* unprepare: it is held, and by no container: whoever holds it gives way */
 };
 
@@ -206,7 +212,7 @@ static bool is_away(int code)
 static void end_or_try_again(struct errand *e, void (*resume)(struct errand *e))
 {
 	if (e->code == -EBUSY)
-		try_again(e, e->held ? HELD_MS : BUSY_MS, resume);
+		try_again(e, BUSY_MS, resume);
 	else if (is_away(e->code))
 		try_again(e, AWAY_MS, resume);
 	else
@@ -325,11 +331,11 @@ static bool may_come_back(int code)
 	       code == -EIO || code == -EBUSY || code == -EREMOTEIO;
 }
 
-static uint64_t may_ask_in_ms(const struct kube_answer *answer)
+static uint64_t may_ask_in_ms(struct errand *e, const struct kube_answer *answer)
 {
-	unsigned asked_s = answer->status.retry_after_s;
+	unsigned failures = e->failures < FAILURES_MAX ? e->failures++ : FAILURES_MAX;
 
-	return asked_s > 0 ? kube_wait_ms(0, asked_s, uv_hrtime()) : AWAY_MS;
+	return kube_wait_ms(failures, answer->status.retry_after_s, uv_hrtime());
 }
 
 static void on_claim(void *data, const struct kube_answer *answer)
@@ -342,7 +348,7 @@ static void on_claim(void *data, const struct kube_answer *answer)
 	if (answer->code < 0) {
 		refused(e, answer->code, answer->err.text);
 		if (may_come_back(answer->code))
-			try_again(e, may_ask_in_ms(answer), read_claim);
+			try_again(e, may_ask_in_ms(e, answer), read_claim);
 		else
 			end(e, answer->code, e->refusal);
 		return;
@@ -352,11 +358,8 @@ static void on_claim(void *data, const struct kube_answer *answer)
 		return;
 	}
 	e->object = json_incref(answer->object);
-	r = claim_read(e->object, key_of(e, "uid"), &e->claim, &err);
-	if (r == 0) {
-		r = claim_check_node(&e->claim, e->plugin->node, &err);
-		e->elsewhere = r < 0;
-	}
+	r = claim_read(e->object, key_of(e, "uid"), e->plugin->node, &e->claim, &err);
+	e->elsewhere = r == -EXDEV;
 	if (r < 0)
 		end(e, r == -ENOENT ? -EPROTO : r, err.text); /* -ENOENT: taktd is not there */
 	else
@@ -403,22 +406,22 @@ static struct errand *errand_create(void *user, struct kubelet_task *task, bool 
 	return e;
 }
 
-static bool is_at(const struct plugin *p, const char *uid, bool unprepare)
-{
-	for (const struct errand *e = p->errands; e; e = e->next)
-		if (is_of(e, uid, unprepare))
-			return true;
-	return false;
-}
-
 bool prepare_is_at(const struct plugin *p, const char *uid)
 {
-	return is_at(p, uid, false);
+	const struct errand *e = p->errands;
+
+	while (e && !is_of(e, uid, false))
+		e = e->next;
+	return e;
 }
 
 bool unprepare_is_at(const struct plugin *p, const char *uid)
 {
-	return is_at(p, uid, true);
+	const struct errand *e = p->errands;
+
+	while (e && (!is_of(e, uid, true) || e->held_since))
+		e = e->next;
+	return e;
 }
 
 void prepare_stop(struct plugin *p)
@@ -431,13 +434,25 @@ void prepare_stop(struct plugin *p)
 	}
 }
 
+/* For a container alone. */
+static struct errand *unprepare_that_waits(const struct errand *e)
+{
+	struct errand *one = e->next;
+
+	while (one && (!one->resume || !one->held_since || !is_of(one, key_of(e, "uid"), true)))
+		one = one->next;
+	return one;
+}
+
 static void on_prepare(void *user, struct kubelet_task *task)
 {
-	struct errand *e = errand_create(user, task, false);
+	struct errand *e = errand_create(user, task, false), *before;
 
 	if (!e)
 		return;
 	reclaim_spare(e->plugin, key_of(e, "uid"));
+	while ((before = unprepare_that_waits(e)))
+		end(before, before->code, before->refusal);
 	begin(e);
 }
 
@@ -457,7 +472,7 @@ static void on_released(void *data, int code, const json_t *reply, const char *e
 	struct errand *e = data;
 
 	if (code < 0 && code != -ESRCH) {
-		agent_refused(e, code, error, release_next);
+		agent_refused(e, code, error, release_claim);
 	} else {
 		json_array_remove(e->names, json_array_size(e->names) - 1);
 		release_next(e);
@@ -477,52 +492,60 @@ static void release_next(struct errand *e)
 		end(e, -ENOMEM, no_memory);
 }
 
-/* Once both have answered. */
-static void release_others(struct errand *e)
+/* One that holds it; NULL: none. */
+static const char *container_that_holds(const json_t *resv)
 {
-	if (--e->awaited > 0)
-		return;
-	if (e->code < 0)
-		end_or_try_again(e, release_claim);
-	else
-		release_next(e);
+	return json_string_value(json_array_get(json_object_get(resv, "containers"), 0));
 }
 
-static void on_first_released(void *data, int code, const json_t *reply, const char *error)
+static void wait_for_container(struct errand *e, const json_t *resv)
 {
-	struct errand *e = data;
+	uint64_t now = uv_now(&e->plugin->loop);
+	char sentence[ERR_TEXT_MAX];
 
-	if (code < 0 && code != -ESRCH)
-		refused(e, code, error);
-	release_others(e);
+	if (!e->held_since)
+		e->held_since = now;
+	snprintf(sentence, sizeof(sentence), "%s is held by container %.64s: it is kept",
+		json_string_value(json_object_get(resv, "name")), container_that_holds(resv));
+	refused(e, -EBUSY, sentence);
+	if (now - e->held_since < HELD_MAX_MS)
+		try_again(e, HELD_MS, release_claim);
+	else
+		end(e, e->code, e->refusal);
 }
 
 static void on_listed(void *data, int code, const json_t *reply, const char *error)
 {
-	char first[RESV_NAME_MAX + 1];
-	bool held = false;
+	const json_t *resv, *running = NULL;
 	struct errand *e = data;
-	const json_t *resv;
 	size_t i;
 
-	if (code < 0)
-		refused(e, code, error);
-	claim_prefix(key_of(e, "name"), key_of(e, "uid"), first);
+	if (code < 0) {
+		agent_refused(e, code, error, release_claim);
+		return;
+	}
+	json_array_clear(e->names);
+	e->by_hand = false;
 	json_array_foreach (json_object_get(reply, "reservations"), i, resv) {
 		json_t *name = json_object_get(resv, "name");
-		const char *text = json_string_value(name);
 		struct over_owner owner;
 
-		if (!text || !claim_owns(text, key_of(e, "uid")))
+		if (!json_is_string(name) || !claim_owns(json_string_value(name), key_of(e, "uid")))
 			continue;
-		/* Our own Release may have made it `draining` by now. */
-		held |= over_owner_read(resv, &owner) && owner.held && !owner.draining;
-		e->held |= json_array_size(json_object_get(resv, "containers")) > 0;
-		if (strcmp(text, first) != 0 && json_array_append(e->names, name) < 0)
-			refused(e, -ENOMEM, no_memory);
+		e->by_hand |= over_owner_read(resv, &owner) && owner.held && !owner.draining;
+		if (container_that_holds(resv))
+			running = resv;
+		if (json_array_append(e->names, name) < 0) {
+			end(e, -ENOMEM, no_memory);
+			return;
+		}
 	}
-	e->by_hand = held && !e->held;
-	release_others(e);
+	if (running) {
+		wait_for_container(e, running);
+		return;
+	}
+	e->held_since = 0;
+	release_next(e);
 }
 
 static void release_claim(struct errand *e)
@@ -530,18 +553,9 @@ static void release_claim(struct errand *e)
 	char first[RESV_NAME_MAX + 1];
 
 	claim_prefix(key_of(e, "name"), key_of(e, "uid"), first);
-	e->code = 0;
-	e->held = false;
-	json_array_clear(e->names);
-	if (release(e, first, on_first_released) == 0)
-		e->awaited++;
 	if (door_call(e->plugin->door, "rt.takt.List", json_pack("{s:s}", "prefix", first),
-		    on_listed, e) == 0)
-		e->awaited++;
-	if (e->awaited < 2)
-		refused(e, -ENOMEM, no_memory);
-	if (e->awaited == 0)
-		end(e, e->code, e->refusal);
+		    on_listed, e) < 0)
+		end(e, -ENOMEM, no_memory);
 }
 
 /* Where it waits for taktd it ends with that answer, and is told to the kubelet now. */

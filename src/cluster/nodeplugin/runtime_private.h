@@ -118,7 +118,7 @@ void compare_later(struct runtime *r);
  */
 void entitled_fill(struct runtime *r);
 /*
- * A pod begins. Another takt-dra may have prepared its claims (two are there in a rolling update),
+ * A pod begins, or one of its containers was refused. Another takt-dra may have prepared its claims (two are there in a rolling update),
  * and shared claims of its namespace may be reserved for it by now.
  */
 void entitled_refresh(struct runtime *r, const struct nri_pod *pod);

@@ -42,7 +42,7 @@ static int refused(const char *results, const char *config, const char *word)
 	cleanup_json json_t *object = claim(results, config);
 	cleanup_claim struct claim c = CLAIM_NULL;
 	struct err err = ERR_NULL;
-	int r = claim_read(object, UID, &c, &err);
+	int r = claim_read(object, UID, "node1", &c, &err);
 
 	CHECK_EQ(c.n, 0);
 	if (!strstr(err.text, word))
@@ -55,7 +55,7 @@ TEST(a_claim_is_the_reservation_that_it_was_given)
 	cleanup_json json_t *object = claim(RESULT("rt", "200k"), FOUR_OF_TWENTY);
 	cleanup_claim struct claim c = CLAIM_NULL;
 
-	CHECK_EQ(claim_read(object, UID, &c, NULL), 0);
+	CHECK_EQ(claim_read(object, UID, "node1", &c, NULL), 0);
 	CHECK_EQ(c.n, 1);
 	CHECK_TEXT(c.namespace, "robots");
 	CHECK_TEXT(c.results[0].request, "rt");
@@ -73,9 +73,7 @@ TEST(a_claim_that_was_allocated_on_another_node_is_refused_with_that_node)
 	cleanup_claim struct claim c = CLAIM_NULL;
 	struct err err = ERR_NULL;
 
-	CHECK_EQ(claim_read(object, UID, &c, NULL), 0);
-	CHECK_EQ(claim_check_node(&c, "node1", &err), 0);
-	CHECK_EQ(claim_check_node(&c, "node2", &err), -EINVAL);
+	CHECK_EQ(claim_read(object, UID, "node2", &c, &err), -EXDEV);
 	CHECK(strstr(err.text, "node node1") != NULL);
 }
 
@@ -89,7 +87,7 @@ TEST(a_claim_made_from_a_template_says_for_which_pod)
 	json_object_set_new(json_object_get(object, "metadata"), "ownerReferences",
 		json_pack("[{s:s, s:s}, {s:s, s:s}]", "kind", "Job", "name", "no", "kind", "Pod",
 			"name", "arm-7"));
-	CHECK_EQ(claim_read(object, UID, &c, NULL), 0);
+	CHECK_EQ(claim_read(object, UID, "node1", &c, NULL), 0);
 	CHECK_EQ(r->n_labels, 4);
 	for (size_t i = 0; i < r->n_labels; i++)
 		if (strcmp(r->labels[i].key, "pod") == 0)
@@ -105,7 +103,7 @@ TEST(its_labels_say_whose_it_is)
 	cleanup_json json_t *object = claim(RESULT("rt", "200k"), FOUR_OF_TWENTY);
 	cleanup_claim struct claim c = CLAIM_NULL;
 
-	CHECK_EQ(claim_read(object, UID, &c, NULL), 0);
+	CHECK_EQ(claim_read(object, UID, "node1", &c, NULL), 0);
 	CHECK_EQ(c.results[0].resv.n_labels, 3);
 	for (size_t i = 0; i < 3; i++) {
 		CHECK_TEXT(c.results[0].resv.labels[i].key, labels[i][0]);
@@ -120,7 +118,7 @@ TEST(the_claims_parameters_replace_those_of_its_class_field_by_field)
 			"FromClass", "", "{'runtime':'1ms','period':'20ms','guarantee':'soft'}"));
 	cleanup_claim struct claim c = CLAIM_NULL;
 
-	CHECK_EQ(claim_read(object, UID, &c, NULL), 0);
+	CHECK_EQ(claim_read(object, UID, "node1", &c, NULL), 0);
 	CHECK_EQ(c.results[0].resv.dl.runtime_ns, 2 * NSEC_PER_MSEC);
 	CHECK_EQ(c.results[0].resv.dl.period_ns, 20 * NSEC_PER_MSEC);
 	CHECK_EQ(c.results[0].resv.guarantee, GUARANTEE_SOFT);
@@ -134,7 +132,7 @@ TEST(parameters_may_be_a_whole_document)
 			"'spec':{'runtime':'4ms','period':'20ms'}}"));
 	cleanup_claim struct claim c = CLAIM_NULL;
 
-	CHECK_EQ(claim_read(object, UID, &c, NULL), 0);
+	CHECK_EQ(claim_read(object, UID, "node1", &c, NULL), 0);
 	CHECK_EQ(c.results[0].resv.dl.runtime_ns, 4 * NSEC_PER_MSEC);
 }
 
@@ -150,7 +148,7 @@ TEST(each_request_has_its_own_parameters_and_reservation)
 			",'requests':['two/large']", "{'runtime':'9ms'}"));
 	cleanup_claim struct claim c = CLAIM_NULL;
 
-	CHECK_EQ(claim_read(object, UID, &c, NULL), 0);
+	CHECK_EQ(claim_read(object, UID, "node1", &c, NULL), 0);
 	CHECK_EQ(c.n, 2);
 	CHECK_TEXT(c.results[1].request, "two");
 	CHECK_TEXT(c.results[1].resv.name, "arm-rt-x7k2p." UID ".1");
@@ -170,7 +168,7 @@ TEST(more_than_the_scheduler_counted_is_refused)
 	CHECK_EQ(refused(RESULT("rt", "233333"),
 			 CONFIG("FromClaim", "", "{'runtime':'700us','period':'3ms'}"), "233334"),
 		-EINVAL);
-	CHECK_EQ(refused("{'request':'rt','driver':'rt.takt.dev','pool':'n','device':'shared'}",
+	CHECK_EQ(refused("{'request':'rt','driver':'rt.takt.dev','pool':'node1','device':'shared'}",
 			 FOUR_OF_TWENTY, "capacity"),
 		-EINVAL);
 }
@@ -202,7 +200,7 @@ TEST(the_cpus_of_one_request_are_one_reservation_of_as_many_cores)
 	cleanup_claim struct claim c = CLAIM_NULL;
 	const struct resv_request *first = &c.results[0].resv;
 
-	CHECK_EQ(claim_read(object, UID, &c, NULL), 0);
+	CHECK_EQ(claim_read(object, UID, "node1", &c, NULL), 0);
 	CHECK_EQ(c.n, 3);
 	CHECK_TEXT(first->name, "arm-rt-x7k2p." UID);
 	CHECK_EQ(first->cores, 2);
@@ -256,11 +254,11 @@ TEST(a_claim_that_is_not_allocated_or_not_ours_is_told_apart)
 	cleanup_json json_t *nothing = json_object();
 	cleanup_claim struct claim c = CLAIM_NULL;
 
-	CHECK_EQ(claim_read(bare, UID, &c, NULL), -EAGAIN);
-	CHECK_EQ(claim_read(object, "another", &c, NULL), -ESTALE);
-	CHECK_EQ(claim_read(nothing, UID, &c, NULL), -EPROTO);
+	CHECK_EQ(claim_read(bare, UID, "node1", &c, NULL), -EAGAIN);
+	CHECK_EQ(claim_read(object, "another", "node1", &c, NULL), -ESTALE);
+	CHECK_EQ(claim_read(nothing, UID, "node1", &c, NULL), -EPROTO);
 	json_array_clear(json_object_get(json_object_get(object, "status"), "reservedFor"));
-	CHECK_EQ(claim_read(object, UID, &c, NULL), -EAGAIN);
+	CHECK_EQ(claim_read(object, UID, "node1", &c, NULL), -EAGAIN);
 	CHECK_EQ(refused("", FOUR_OF_TWENTY, "no device"), -ENOENT);
 }
 
@@ -273,7 +271,7 @@ TEST(a_long_name_is_cut_and_the_uid_is_not)
 	memset(name, 'a', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	json_object_set_new(json_object_get(object, "metadata"), "name", json_string(name));
-	CHECK_EQ(claim_read(object, UID, &c, NULL), 0);
+	CHECK_EQ(claim_read(object, UID, "node1", &c, NULL), 0);
 	CHECK(strlen(c.results[0].resv.name) <= RESV_NAME_MAX);
 	CHECK(strstr(c.results[0].resv.name, "." UID));
 }
