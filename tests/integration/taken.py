@@ -33,9 +33,11 @@ class Taken:
 
     SECONDS = 0.01
     ABOUT = SECOND // 5  # ticks may be counted so much later
+    SHOWN = 20  # explanations
 
     def __init__(self):
         self._tids = []
+        self._explained = 0
 
     def __enter__(self):
         self._end = threading.Event()
@@ -111,12 +113,16 @@ class Taken:
         thread had all that was promised and needed more."""
         stolen = self.stolen(release, release + response)
         late = self.late(release, release + response)
-        print(
-            f"# a job took {response / MS:.3f} ms: {stolen / MS:.0f} ms were stolen near it, "
-            f"who looked was {late / MS:.3f} ms late, its thread was charged "
-            f"{self.charged(tid, release, release + period) / MS:.3f} ms",
-            flush=True,
-        )
+        self._explained += 1
+        if self._explained == self.SHOWN + 1:
+            print(f"# after {self.SHOWN} no more of them are shown", flush=True)
+        elif self._explained <= self.SHOWN:
+            print(
+                f"# a job took {response / MS:.3f} ms: {stolen / MS:.0f} ms were stolen near it, "
+                f"who looked was {late / MS:.3f} ms late, its thread was charged "
+                f"{self.charged(tid, release, release + period) / MS:.3f} ms",
+                flush=True,
+            )
         return response - period <= max(stolen, late) or self.was_served(tid, release, runtime, period)
 
     def explains_worst(self, tid, response, runtime, period):
