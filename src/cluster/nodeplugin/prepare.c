@@ -5,7 +5,8 @@
  * it holds for claims that are over is ended first. Unprepare: Release of all that was reserved for
  * the claim's uid, which needs no claim object. While a container holds any of it all is kept,
  * whatever the kubelet thinks, and the answer is an error, so that it asks again: with a shared claim
- * it may unprepare for a pod that never ran, beside one that does (kubernetes/kubernetes 140212).
+ * it may unprepare for a pod that never ran, beside one that does (kubernetes/kubernetes 140212). One
+ * that comes between the look and the Releases keeps what it holds.
  * Both may come again at any time; on one claim they go one after the other, an unprepare ends the
  * prepare that it finds under way, and a prepare the unprepare that only waits for a container; so
  * nothing is promised once an unprepare went well. What a power cut brings back of a lazy Release,
@@ -508,7 +509,7 @@ static void wait_for_container(struct errand *e, const json_t *resv)
 	snprintf(sentence, sizeof(sentence), "%s is held by container %.64s: it is kept",
 		json_string_value(json_object_get(resv, "name")), container_that_holds(resv));
 	refused(e, -EBUSY, sentence);
-	if (now - e->held_since < HELD_MAX_MS)
+	if (now - e->held_since < HELD_MAX_MS && !prepare_is_at(e->plugin, key_of(e, "uid")))
 		try_again(e, HELD_MS, release_claim);
 	else
 		end(e, e->code, e->refusal);

@@ -136,9 +136,10 @@ void enforce_threads(struct agent *a, struct promise *p);
 void enforce_began(struct agent *a, const struct promise *p, pid_t in, pid_t tid);
 /*
  * Looks whether its threads are still under it: a program can leave, and its cpuset be narrowed,
- * without an event, and that of an end be lost. Returns whether enforce_threads() has to be called.
+ * without an event, and that of an end be lost. Returns whether enforce_threads() has to be called;
+ * *ret_ended: one has ended.
  */
-bool enforce_audit(struct agent *a, struct promise *p);
+bool enforce_audit(struct agent *a, struct promise *p, bool *ret_ended);
 /* Whether the kernel runs a thread of the process under the promise, but by hand. */
 bool enforce_finds_on(struct agent *a, struct promise *p, pid_t pid);
 /* One thread gives back; it is forgotten whether or not it still lives. */

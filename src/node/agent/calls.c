@@ -119,8 +119,14 @@ static void call_list(struct agent *a, struct door_call *call)
 	for (struct promise *p = a->promises.first; p; p = p->next) {
 		if (!is_asked(p, name, asked.prefix))
 			continue;
+		/* Who asks so is about to end them; the event may still be on the way. */
+		if (asked.prefix && p->state != RESV_HELD)
+			follow_forget_ended(a, p);
 		trouble_look(a, p);
-		json_array_append_new(list, calls_encode(a, p));
+		if (json_array_append_new(list, calls_encode(a, p)) < 0) {
+			door_error(call, API_FAILED, NULL, "taktd is out of memory");
+			return;
+		}
 	}
 	door_reply(call, json_pack("{s:O}", "reservations", list));
 }

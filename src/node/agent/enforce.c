@@ -342,11 +342,12 @@ void enforce_began(struct agent *a, const struct promise *p, pid_t in, pid_t tid
 			k->ops->thread_began(k, tid, p->threads[i].cpu);
 }
 
-bool enforce_audit(struct agent *a, struct promise *p)
+bool enforce_audit(struct agent *a, struct promise *p, bool *ret_ended)
 {
 	struct kern *k = kern_of(a, p);
 	bool on, left = false, confined = false;
 
+	*ret_ended = false;
 	if (!p->settled || !k)
 		return false;
 	for (unsigned i = 0; i < p->n_threads; i++) {
@@ -367,7 +368,9 @@ bool enforce_audit(struct agent *a, struct promise *p)
 				k->ops->thread_is_confined && k->ops->thread_is_confined(k, &kt);
 		} else {
 			left = true;
-			if (!proc_thread_gone(t->pid, t->tid))
+			if (proc_thread_gone(t->pid, t->tid))
+				*ret_ended = true;
+			else
 				announce_thread(
 					a, p, CHANGE_THREAD_OFF, t->tid, " left it by itself");
 		}

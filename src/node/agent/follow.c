@@ -408,10 +408,9 @@ static bool binding_has_ended(struct agent *a, const struct binding *b)
  */
 void follow_audit(struct agent *a, struct promise *p)
 {
-	bool ended = enforce_audit(a, p); /* of a zombie nothing else tells that */
-	bool wants = false;
+	bool ended, wants = false; /* ended: of a zombie only its threads tell */
 
-	if (ended)
+	if (enforce_audit(a, p, &ended))
 		follow_attached(a, p);
 	for (struct binding *b = p->bindings; b; b = b->next) {
 		ended |= binding_has_ended(a, b);

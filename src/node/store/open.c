@@ -14,7 +14,8 @@
 
 #include "base/cleanup.h"
 
-#define LOG_FRAMES 256 /* of a page each: the log's usual length, 1 MiB */
+#define LOG_FRAMES 256 /* of a page each, 1 MiB: then it is copied into the database */
+#define LOG_LENGTH (LOG_FRAMES + 32) /* with the transaction that comes to so many */
 #define LOG_ROOM (16u << 20) /* of a disk with less free the log takes what it needs */
 
 CLEANUP_DEFINE(struct store *, store_close)
@@ -177,8 +178,10 @@ static int on_commit(void *context, sqlite3 *db, const char *name, int frames)
 	struct store *s = context;
 
 	s->n_frames = frames;
-	if (frames >= LOG_FRAMES)
+	if (frames >= LOG_FRAMES) {
 		sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		s->n_frames = 0;
+	}
 	return SQLITE_OK;
 }
 
@@ -190,28 +193,39 @@ static bool disk_has_room(const struct store *s)
 	       (uint64_t)disk.f_bavail * disk.f_frsize >= LOG_ROOM;
 }
 
+static int log_copy(struct store *s, int how)
+{
+	return sqlite3_wal_checkpoint_v2(s->db, NULL, how, NULL, NULL);
+}
+
 /*
  * Writes the log once over the length that it may have; from then on promises overwrite it. A file
  * that grows is synced with the file system's journal, and whatever other programs have in that:
- * fdatasync(2) takes several times as long then. Where it fails the log is as short as it was.
+ * fdatasync(2) takes several times as long then. A full disk is no error yet; one that fails is, as
+ * what stands in the log after something that was not written is lost with it.
  */
-static void log_lengthen(struct store *s)
+static int log_lengthen(struct store *s, struct err *err)
 {
 	char same[64];
 	int code = sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
 
+	/* First what an earlier agent left, so that the log is begun anew and not lengthened by it. */
+	if (code == SQLITE_OK)
+		code = log_copy(s, SQLITE_CHECKPOINT_PASSIVE);
 	snprintf(same, sizeof(same), "PRAGMA user_version = %" PRId64, schema_version());
 	sqlite3_wal_autocheckpoint(s->db, 0);
-	for (unsigned i = 0; code == SQLITE_OK && i < LOG_FRAMES; i++)
+	for (unsigned i = 0; code == SQLITE_OK && i < LOG_LENGTH; i++)
 		code = sqlite3_exec(s->db, same, NULL, NULL, NULL);
-	sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+	if (code == SQLITE_OK)
+		code = log_copy(s, SQLITE_CHECKPOINT_RESTART);
+	return (code & 0xff) == SQLITE_IOERR ? store_error(s, code, err) : 0;
 }
 
 void store_tidy(struct store *s)
 {
 	if (s->n_frames < LOG_FRAMES / 2)
 		return;
-	sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	log_copy(s, SQLITE_CHECKPOINT_PASSIVE);
 	s->n_frames = 0;
 }
 
@@ -320,7 +334,9 @@ int store_open(const char *dir, const char *boot_id, struct store **ret,
 	if (fsync(s->dirfd) < 0)
 		return err_set_errno(err, -errno, "cannot write the folder %s to disk", dir);
 	if (disk_has_room(s))
-		log_lengthen(s);
+		r = log_lengthen(s, err);
+	if (r < 0)
+		return r;
 	sqlite3_wal_hook(s->db, on_commit, s);
 	*ret = TAKE(s);
 	*ret_report = report;

@@ -74,8 +74,8 @@ int store_open(const char *dir, const char *boot_id, struct store **ret,
 void store_close(struct store *s); /* accepts NULL */
 
 /*
- * To be called while nobody waits, after some calls: copies the log into the database if it is long,
- * which costs two fsync(2). Left out, one of the next calls does it.
+ * To be called between two calls, once the first is answered: copies the log into the database if it is
+ * long, which costs two fsync(2). Left out, one of the next calls does it.
  */
 void store_tidy(struct store *s);
 

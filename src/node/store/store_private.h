@@ -58,7 +58,7 @@ struct store {
 	int lockfd; /* fcntl(2) lock for as long as the store is open */
 	sqlite3 *db;
 	sqlite3_stmt *statements[_SQL_MAX]; /* prepared when first used */
-	int n_frames; /* of the log, not in the database yet */
+	int n_frames; /* of the log, since it was copied into the database */
 	int64_t n_history; /* rows on disk */
 	int64_t n_history_new; /* what they become if the transaction is committed */
 };

@@ -3,6 +3,8 @@
 #include "fixture.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "node/store/store_private.h"
 
@@ -121,6 +123,35 @@ TEST(the_log_has_its_length_before_the_first_promise)
 	s = fixture_open(NULL);
 	log = size_of(STORE_FILE "-wal");
 	CHECK(log >= 1 << 20);
+	reserve_some(s, 0, 60);
+	CHECK_EQ(size_of(STORE_FILE "-wal"), log);
+	store_close(s);
+}
+
+static void open_and_die(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		fixture_open(NULL);
+		_exit(0);
+	}
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+}
+
+TEST(agents_that_die_before_they_write_do_not_lengthen_the_log)
+{
+	struct store *s;
+	off_t log;
+
+	fixture_new();
+	open_and_die(); /* the first one makes the tables */
+	open_and_die();
+	log = size_of(STORE_FILE "-wal");
+	open_and_die();
+	open_and_die();
+	CHECK_EQ(size_of(STORE_FILE "-wal"), log);
+	s = fixture_open(NULL);
 	reserve_some(s, 0, 60);
 	CHECK_EQ(size_of(STORE_FILE "-wal"), log);
 	store_close(s);
