@@ -34,7 +34,7 @@ e2e: packages
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD)
 	@ninja -C $(BUILD)
 	@tests/e2e/build
-	@tests/run --build $(BUILD) --suite e2e
+	@tests/run --build $(BUILD) --suite peers --suite e2e
 
 bench-node: packages
 	@tools/install-packages check e2e
