@@ -47,7 +47,8 @@ void claim_fini(struct claim *c); /* accepts NULL and a zeroed claim */
 #define cleanup_claim __attribute__((cleanup(claim_fini)))
 
 /*
- * `uid`: the claim that was asked for. `node`: the name of this node, and so of its pool. `object` must outlive *ret, which changes on success only.
+ * `uid`: the claim that was asked for. `node`: the name of this node, and so of its pool. `object`
+ * must outlive *ret, which changes on success only.
  * -ESTALE: another claim has the name now. -EAGAIN: not allocated, or nobody may use it yet.
  * -EINVAL: parameters that do not make a reservation, or one that needs more than was given.
  * -EXDEV: it has devices of another node: the kubelet does not look (a pod whose nodeName was set by

@@ -37,8 +37,9 @@ struct kube_next {
 };
 
 /*
- * 410 (-ESTALE), and what the server does not want to understand, lead to a list, and so
- * does a stream that lived for some seconds, brought nothing and ended in good order; all else of a stream to a stream from
- * where the last one stood, without a wait if that lived for some seconds and ended in good order. *failures counts; a stream that lived or brought something resets it.
+ * 410 (-ESTALE), and what the server does not want to understand, lead to a list, and so does a
+ * stream that lived for some seconds, brought nothing and ended in good order; all else of a stream
+ * to a stream from where the last one stood, without a wait if that lived for some seconds and ended
+ * in good order. *failures counts; a stream that lived or brought something resets it.
  */
 struct kube_next kube_retry(const struct kube_end *end, unsigned *failures, uint64_t random);

@@ -103,13 +103,18 @@ static bool is_of(const struct errand *e, const char *uid, bool unprepare)
 	return e->unprepare == unprepare && e->key && strcmp(key_of(e, "uid"), uid) == 0;
 }
 
+/* The first from that one on. */
+static const struct errand *find_of(const struct errand *e, const char *uid, bool unprepare)
+{
+	while (e && !is_of(e, uid, unprepare))
+		e = e->next;
+	return e;
+}
+
 /* One of the other kind came before it; the newest is the first of the list. */
 static bool is_behind_another(const struct errand *e)
 {
-	for (const struct errand *one = e->next; one; one = one->next)
-		if (is_of(one, key_of(e, "uid"), !e->unprepare))
-			return true;
-	return false;
+	return find_of(e->next, key_of(e, "uid"), !e->unprepare);
 }
 
 static void release_claim(struct errand *e);
@@ -210,22 +215,17 @@ static bool is_away(int code)
 	       code == -ETIMEDOUT;
 }
 
-static void end_or_try_again(struct errand *e, void (*resume)(struct errand *e))
-{
-	if (e->code == -EBUSY)
-		try_again(e, BUSY_MS, resume);
-	else if (is_away(e->code))
-		try_again(e, AWAY_MS, resume);
-	else
-		end(e, e->code, e->refusal);
-}
-
 /* An answer of taktd that is no yes. */
 static void agent_refused(
 	struct errand *e, int code, const char *sentence, void (*resume)(struct errand *e))
 {
 	refused(e, code, sentence);
-	end_or_try_again(e, resume);
+	if (code == -EBUSY)
+		try_again(e, BUSY_MS, resume);
+	else if (is_away(code))
+		try_again(e, AWAY_MS, resume);
+	else
+		end(e, e->code, e->refusal);
 }
 
 static void reserve_next(struct errand *e);
@@ -409,11 +409,7 @@ static struct errand *errand_create(void *user, struct kubelet_task *task, bool 
 
 bool prepare_is_at(const struct plugin *p, const char *uid)
 {
-	const struct errand *e = p->errands;
-
-	while (e && !is_of(e, uid, false))
-		e = e->next;
-	return e;
+	return find_of(p->errands, uid, false);
 }
 
 bool unprepare_is_at(const struct plugin *p, const char *uid)
@@ -457,14 +453,6 @@ static void on_prepare(void *user, struct kubelet_task *task)
 	begin(e);
 }
 
-static int release(struct errand *e, const char *name, door_done *done)
-{
-	json_t *parameters =
-		json_pack("{s:s, s:b, s:b}", "name", name, "lazy", 1, "unheld", !e->by_hand);
-
-	return door_call(e->plugin->door, "rt.takt.Release", parameters, done, e);
-}
-
 static void release_next(struct errand *e);
 
 /* What is not there any more was released before. */
@@ -483,13 +471,16 @@ static void on_released(void *data, int code, const json_t *reply, const char *e
 static void release_next(struct errand *e)
 {
 	size_t n = json_array_size(e->names);
+	json_t *parameters;
 
 	if (n == 0) {
 		runtime_forget(e->plugin, key_of(e, "uid"));
 		end(e, 0, NULL);
 		return;
 	}
-	if (release(e, json_string_value(json_array_get(e->names, n - 1)), on_released) < 0)
+	parameters = json_pack("{s:O, s:b, s:b}", "name", json_array_get(e->names, n - 1), "lazy",
+		1, "unheld", !e->by_hand);
+	if (door_call(e->plugin->door, "rt.takt.Release", parameters, on_released, e) < 0)
 		end(e, -ENOMEM, no_memory);
 }
 

@@ -134,7 +134,6 @@ static bool is_dead(const struct proc_stat *s)
 static int undo_on_dead(struct kern *k, const struct promise_thread *t)
 {
 	struct proc_stat s;
-
 	int r = proc_thread_stat(t->pid, t->tid, &s);
 
 	if (r < 0)
@@ -216,16 +215,22 @@ static void drop(struct promise *p, size_t index)
 		(p->n_threads - index) * sizeof(p->threads[0]));
 }
 
+/* It may belong to a stranger by now; what cannot be read has not ended because of that. */
+static bool has_its_number(const struct promise_thread *t)
+{
+	struct proc_stat s;
+	int r = proc_thread_stat(t->pid, t->tid, &s);
+
+	return r == 0 ? s.start == t->start : r != -ESRCH;
+}
+
 void enforce_forget(struct agent *a, struct promise *p, size_t index)
 {
 	struct promise_thread t = p->threads[index];
 	struct kern *k = kern_of(a, p);
-	struct proc_stat s;
-	int r = proc_thread_stat(t.pid, t.tid, &s);
 
 	fault_point("thread.off");
-	/* The number may belong to a stranger by now; what cannot be read has not ended. */
-	if (t.on && k && (r == 0 ? s.start == t.start : r != -ESRCH))
+	if (t.on && k && has_its_number(&t))
 		turn_off(a, k, t.tid);
 	else if (t.on && carries(a, p))
 		ceiling_note_ending(a, p->request.dl.period_ns);

@@ -173,18 +173,6 @@ static int db_prepare(struct store *s, struct err *err)
 	return 0;
 }
 
-static int on_commit(void *context, sqlite3 *db, const char *name, int frames)
-{
-	struct store *s = context;
-
-	s->n_frames = frames;
-	if (frames >= LOG_FRAMES) {
-		sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-		s->n_frames = 0;
-	}
-	return SQLITE_OK;
-}
-
 static bool disk_has_room(const struct store *s)
 {
 	struct statvfs disk;
@@ -227,6 +215,16 @@ void store_tidy(struct store *s)
 		return;
 	log_copy(s, SQLITE_CHECKPOINT_PASSIVE);
 	s->n_frames = 0;
+}
+
+static int on_commit(void *context, sqlite3 *db, const char *name, int frames)
+{
+	struct store *s = context;
+
+	s->n_frames = frames;
+	if (frames >= LOG_FRAMES)
+		store_tidy(s);
+	return SQLITE_OK;
 }
 
 static int boot_drop(struct store *s, const char *boot_id, struct err *err)

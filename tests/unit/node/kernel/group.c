@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test.h"
+#include "fixture.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,19 +11,6 @@
 
 #include "core/model/units.h"
 #include "node/kernel/kern.h"
-
-static char root[32];
-
-static int unlink_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-__attribute__((destructor)) static void remove_root(void)
-{
-	if (root[0])
-		nftw(root, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 static const char *path_of(const char *group, const char *file)
 {
@@ -63,10 +50,7 @@ static void new_group(const char *group)
 /* /pods/pod/main, as the files of the v1 cpu controller are. */
 static void new_groups(void)
 {
-	remove_root();
-	strcpy(root, "/tmp/takt-group-XXXXXX");
-	if (!mkdtemp(root))
-		abort();
+	new_root();
 	new_group("/pods");
 	new_group("/pods/pod");
 	new_group("/pods/pod/main");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test.h"
+#include "fixture.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,27 +9,11 @@
 
 #include "node/kernel/speed.h"
 
-static char root[32];
-
-static int unlink_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-__attribute__((destructor)) static void remove_root(void)
-{
-	if (root[0])
-		nftw(root, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static struct cpus new_machine(unsigned n)
 {
 	struct cpus all = CPUS_NONE;
 
-	remove_root();
-	strcpy(root, "/tmp/takt-speed-XXXXXX");
-	if (!mkdtemp(root))
-		abort();
+	new_root();
 	for (unsigned cpu = 0; cpu < n; cpu++) {
 		char path[128];
 
