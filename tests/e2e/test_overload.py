@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 from cluster import pod, wait_until
 from e2e import test
@@ -18,6 +19,7 @@ from taken import Taken
 IMAGE = "localhost/rt-app:1"
 THREAD = "control"  # rt-app names its threads by the keys of "tasks"
 WORK_US, RUNTIME_US, PERIOD_US, SECONDS = 2000, 4000, 10000, 20
+DELAY_US = 2 * 10**6  # before the first job, so that no job is without somebody who watches its thread
 CALIBRATION = 16  # rt-app: nanoseconds per turn of its work loop
 BUSY_PER_CPU = 3
 TEMPLATE = {
@@ -61,10 +63,11 @@ def rt_app_files():
 def write_config(folder, inside, work_us, seconds):
     """`inside` is the folder's path for rt-app."""
     folder.mkdir(parents=True)
-    task = {"loop": -1, "run": work_us, "timer": {"ref": "unique", "period": PERIOD_US}}
+    timer = {"ref": "unique", "period": PERIOD_US}
+    task = {"delay": DELAY_US, "loop": -1, "run": work_us, "timer": timer}
     config = {
         "global": {
-            "duration": seconds,
+            "duration": DELAY_US // 10**6 + seconds,
             "calibration": CALIBRATION,
             "logdir": inside,
             "log_basename": "rt-app",
@@ -136,8 +139,10 @@ class Overload(Installed):
             self.assertEqual(resv["guarantee"], "hard")
             (thread,) = resv["threads"]
             taken.watch(thread["tid"])
+            watched = time.monotonic_ns()
             for name in logs:
                 wait_until(f"{name} has done its work", lambda name=name: self.ended(name), 120)
+        self.assertLess(watched, 1000 * jobs_in(logs["reserved"])[0]["start"])
         late = {name: self.late_jobs(name, log) for name, log in logs.items()}
         budget = (RUNTIME_US * 1000, PERIOD_US * 1000)
         for release, response in late["reserved"]:
