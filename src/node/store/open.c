@@ -195,7 +195,7 @@ static int log_copy(struct store *s, int how)
 static int log_lengthen(struct store *s, struct err *err)
 {
 	char same[64];
-	int code = sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+	int code = sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL), r;
 
 	/* First what an earlier agent left, so that the log is begun anew and not lengthened by it. */
 	if (code == SQLITE_OK)
@@ -206,7 +206,11 @@ static int log_lengthen(struct store *s, struct err *err)
 		code = sqlite3_exec(s->db, same, NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		code = log_copy(s, SQLITE_CHECKPOINT_RESTART);
-	return (code & 0xff) == SQLITE_IOERR ? store_error(s, code, err) : 0;
+	if ((code & 0xff) != SQLITE_IOERR)
+		return 0;
+	r = store_error(s, code, err);
+	/* A quota is a full disk as well; at fsync(2) it would be one of what stands there. */
+	return r == -ENOSPC && code == SQLITE_IOERR_WRITE ? 0 : r;
 }
 
 void store_tidy(struct store *s)
