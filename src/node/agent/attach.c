@@ -269,8 +269,12 @@ void call_attach(struct agent *a, struct door_call *call)
 
 	if (!name_threads(a, call, &t))
 		return;
-	if (promise_by_attach(t.promise))
-		follow_forget_ended(a, t.promise); /* the event may still be on the way */
+	/*
+	 * The event may still be on the way. Who comes by the reservation's own socket is a member of what
+	 * is there, and would lose that socket with it.
+	 */
+	if (!call->own[0] && promise_by_attach(t.promise))
+		follow_forget_ended(a, t.promise);
 	if (!may_attach(a, call, &t) || !bind_can_follow(a, call, t.promise->request.name) ||
 		put_off(a, call, &t))
 		return;
