@@ -361,7 +361,9 @@ bool enforce_audit(struct agent *a, struct promise *p, bool *ret_ended)
 
 		if (!t->on)
 			continue;
-		on = k->ops->thread_is_on(k, &kt);
+		/* A zombie has no server any more, but its priority in a group. */
+		on = k->ops->thread_is_on(k, &kt) &&
+		     (k->ops->thread_carries || !proc_thread_gone(t->pid, t->tid));
 		/* Those that came together do not all have their turn at once. */
 		if (on && (t->looks++ + (unsigned)t->tid) % STUCK_LOOKS == 0 &&
 			unpaid_is_stuck(t, p->request.dl.period_ns)) {
