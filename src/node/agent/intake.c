@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Reserve and Release. A promise is counted, then held in the kernel, then written to disk, and
- * only then said; it ends the other way round.
+ * only then said: to who asked first, as a kubelet may wait for it; it ends the other way round.
  */
 #include "node/agent/calls.h"
 
@@ -47,10 +47,10 @@ static void reserved(struct agent *a, struct commit *c, int r)
 		return;
 	}
 	p->settled = true;
-	agent_announce(a, &change);
 	fault_point("reserve.reply");
-	intake_expire(a, p); /* who asked may have gone meanwhile */
 	reply_reserved(call, p);
+	agent_announce(a, &change);
+	intake_expire(a, p); /* who asked may have gone meanwhile */
 }
 
 static struct commit *reserve_commit(struct agent *a, const struct promise *p)
@@ -262,10 +262,10 @@ static void released(struct agent *a, struct commit *c, int r)
 	promise_destroy(p);
 	follow_listen(a);
 	enforce_hold(a);
-	agent_announce(a, &change);
 	fault_point("release.reply");
 	if (call)
 		door_reply(call, NULL);
+	agent_announce(a, &change);
 }
 
 /* Out of memory: they are not brought back. */
