@@ -305,9 +305,22 @@ class Nri(NodeCase):
 
     @test
     def a_pod_that_comes_to_a_shared_claim_later_is_known(self):
+        self.come_later(claim("camera-rt", BANDWIDTH, runtime="4ms", period="20ms"))
+
+    @test
+    def a_pod_that_comes_later_to_a_claim_which_an_operator_owns_is_known(self):
+        operator = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "operator"}}
+        self.apply(operator)
+        uid = self.cluster.get("configmap", "operator")["metadata"]["uid"]
+        owned = claim("camera-rt", BANDWIDTH, runtime="4ms", period="20ms")
+        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "operator", "uid": uid}
+        owned["metadata"]["ownerReferences"] = [owner]
+        self.come_later(owned)
+
+    def come_later(self, shared):
         """It waits for the one server without disturbing who has it."""
         self.with_nri()
-        self.apply(claim("camera-rt", BANDWIDTH, runtime="4ms", period="20ms"))
+        self.apply(shared)
         self.apply(self.claiming("first", "camera-rt"))
         self.cluster.wait("pod/first", "condition=Ready")
         process = self.process_of("first")

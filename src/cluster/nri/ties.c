@@ -91,22 +91,23 @@ static bool take_ties(struct tied_claim *c, const struct claim *claim)
 
 int ties_learn(struct ties *t, const json_t *object, const struct claim *claim, struct err *err)
 {
-	const json_t *metadata = json_object_get(object, "metadata");
 	cleanup_tied_claim struct tied_claim *c = calloc(1, sizeof(*c));
+	struct tied_claim **at = &t->first;
 
 	if (!c)
 		return err_set(err, -ENOMEM, "out of memory");
 	c->namespace = strdup(claim->namespace);
 	c->name = strdup(claim->name);
 	c->uid = strdup(claim->uid);
-	c->shared = json_array_size(json_object_get(metadata, "ownerReferences")) == 0;
+	c->shared = !claim->pod;
 	if (!c->namespace || !c->name || !c->uid || !take_pods(c, object) || !take_ties(c, claim))
 		return err_set(err, -ENOMEM, "out of memory");
 	ties_forget(t, c->uid);
 	if (t->n == TIES_CLAIMS_MAX)
 		return err_set(err, -ENOSPC, "more than %d claims on one node", TIES_CLAIMS_MAX);
-	c->next = t->first;
-	t->first = TAKE(c);
+	while (*at)
+		at = &(*at)->next;
+	*at = TAKE(c);
 	t->n++;
 	return 0;
 }

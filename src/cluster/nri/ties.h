@@ -27,8 +27,7 @@ struct tie {
 struct tied_claim {
 	struct tied_claim *next;
 	char *namespace, *name, *uid;
-	/* Nobody owns it, so other pods may come to use it; one of a template is its pod's. */
-	bool shared;
+	bool shared; /* other pods may come to use it; one of a template is its pod's */
 	char (*pods)[TIES_UID_MAX]; /* uids that it is reserved for */
 	size_t n_pods;
 	struct tie *ties;
@@ -36,7 +35,7 @@ struct tied_claim {
 };
 
 struct ties {
-	struct tied_claim *first;
+	struct tied_claim *first; /* the one that was learned last is the last: so all have their turn */
 	size_t n;
 };
 

@@ -36,7 +36,7 @@ static struct adopt_verdict judge_env(const char *variable, const char *pod)
 	struct adopt_verdict v;
 	struct ties t = TIES_NULL;
 
-	CHECK_EQ(fixture_learn(&t, "u1", "", POD("p1")), 0);
+	CHECK_EQ(fixture_learn(&t, "u1", NULL, POD("p1")), 0);
 	judge(&t, pod, &c, true, &v);
 	v.scheduler = v.scheduler ? &some : NULL; /* what it points to goes */
 	ties_fini(&t);
@@ -84,10 +84,10 @@ TEST(a_container_is_entitled_to_all_that_it_names_or_to_nothing)
 
 	adopt_names(&c, &names);
 	CHECK_EQ(names.n, 2);
-	CHECK_EQ(fixture_learn(&t, "u1", "", POD("p1")), 0);
+	CHECK_EQ(fixture_learn(&t, "u1", NULL, POD("p1")), 0);
 	judge(&t, "p1", &c, true, &v);
 	CHECK_EQ(v.answer, ADOPT_REFUSE);
-	CHECK_EQ(fixture_learn(&t, "u2", "", POD("p1")), 0);
+	CHECK_EQ(fixture_learn(&t, "u2", NULL, POD("p1")), 0);
 	judge(&t, "p1", &c, true, &v);
 	CHECK_EQ(v.answer, ADOPT_TAKE);
 	CHECK(!v.scheduler); /* of two, which? */
@@ -105,7 +105,7 @@ TEST(more_names_than_a_claim_can_have_are_refused)
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
 		snprintf(texts[i], sizeof(texts[i]), ADOPT_DEVICE "arm.u%zu", i);
 		devices[i] = texts[i];
-		CHECK_EQ(fixture_learn(&t, texts[i] + strlen(ADOPT_DEVICE "arm."), "", POD("p1")),
+		CHECK_EQ(fixture_learn(&t, texts[i] + strlen(ADOPT_DEVICE "arm."), NULL, POD("p1")),
 			0);
 	}
 	judge(&t, "p1", &c, true, &v);
@@ -144,7 +144,7 @@ TEST(the_scheduler_field_is_for_runtimes_that_have_it)
 			fail_msg("%s %s %s", r.name, r.version, r.nri_version);
 	}
 	c = container(&variable, 1, no_text, 0);
-	CHECK_EQ(fixture_learn(&t, "u1", "", POD("p1")), 0);
+	CHECK_EQ(fixture_learn(&t, "u1", NULL, POD("p1")), 0);
 	judge(&t, "p1", &c, false, &v);
 	CHECK_EQ(v.answer, ADOPT_TAKE);
 	CHECK(!v.scheduler);

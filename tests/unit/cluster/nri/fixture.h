@@ -9,16 +9,16 @@
 #include "base/cleanup.h"
 #include "cluster/nri/ties.h"
 
-/* A claim of namespace robots; owner and pods are JSON lists' insides. */
-static inline json_t *fixture_object(const char *uid, const char *owner, const char *pods)
+/* A claim of namespace robots; pods is a JSON list's inside. */
+static inline json_t *fixture_object(const char *uid, const char *pods)
 {
 	json_t *object;
 	char text[1024];
 
 	snprintf(text, sizeof(text),
-		"{'metadata':{'namespace':'robots','name':'arm','uid':'%s','ownerReferences':[%s]},"
+		"{'metadata':{'namespace':'robots','name':'arm','uid':'%s'},"
 		"'status':{'reservedFor':[%s]}}",
-		uid, owner, pods);
+		uid, pods);
 	for (char *c = text; *c; c++)
 		if (*c == '\'')
 			*c = '"';
@@ -29,12 +29,14 @@ static inline json_t *fixture_object(const char *uid, const char *owner, const c
 
 #define POD(uid) "{'resource':'pods','name':'p','uid':'" uid "'}"
 
-/* Learns the claim with one reservation "arm.UID" that process.scheduler can say. */
-static inline int fixture_learn(
-	struct ties *t, const char *uid, const char *owner, const char *pods)
+/*
+ * Learns the claim with one reservation "arm.UID" that process.scheduler can say. pod: that it was
+ * made for; NULL: none.
+ */
+static inline int fixture_learn(struct ties *t, const char *uid, const char *pod, const char *pods)
 {
-	cleanup_json json_t *object = fixture_object(uid, owner, pods);
-	struct claim claim = { .namespace = "robots", .name = "arm", .uid = uid, .n = 1 };
+	cleanup_json json_t *object = fixture_object(uid, pods);
+	struct claim claim = { "robots", "arm", uid, .pod = pod, .n = 1 };
 	struct resv_request *q = &claim.results[0].resv;
 
 	*q = (struct resv_request){
