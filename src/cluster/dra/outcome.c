@@ -109,6 +109,20 @@ static const json_t *resv_of(const json_t *reservations, const char *uid, size_t
 	return NULL;
 }
 
+/* All CPUs of a request are one reservation, named after the first of them: claim.c. */
+static size_t first_of_request(const json_t *ours, const json_t *result, size_t index)
+{
+	const char *device = text_of(result, "device");
+	const json_t *request = json_object_get(result, "request");
+
+	if (!device || strcmp(device, CLAIM_DEVICE_SHARED) == 0)
+		return index;
+	for (size_t i = 0; i < index; i++)
+		if (json_equal(json_object_get(json_array_get(ours, i), "request"), request))
+			return i;
+	return index;
+}
+
 /* A device with a promise that is kept is ready, whatever became of the claim's others. */
 static struct outcome device_outcome(const json_t *resv, const struct outcome *o)
 {
@@ -147,25 +161,26 @@ json_t *outcome_status(const json_t *claim, const json_t *reservations, const st
 {
 	const json_t *metadata = json_object_get(claim, "metadata");
 	const json_t *allocation = json_object_get(json_object_get(claim, "status"), "allocation");
-	const json_t *results = json_object_get(json_object_get(allocation, "devices"), "results");
-	cleanup_json json_t *devices = json_array();
+	json_t *results = json_object_get(json_object_get(allocation, "devices"), "results");
+	cleanup_json json_t *devices = json_array(), *ours = json_array();
 	const char *uid = text_of(metadata, "uid") ?: "";
-	const json_t *one;
-	size_t i, ours = 0;
+	size_t i, n = 0;
+	json_t *one;
 
-	json_array_foreach ((json_t *)results, i, one) {
+	json_array_foreach (results, i, one) {
 		const char *driver = text_of(one, "driver"), *pool = text_of(one, "pool");
+		const json_t *resv;
 
 		if (!driver || strcmp(driver, CLAIM_DRIVER) != 0)
 			continue;
 		if (!pool || strcmp(pool, node) != 0)
 			continue;
-		if (json_array_append_new(devices,
-			    entry(claim, one, resv_of(reservations, uid, ours), o, now)) < 0)
+		resv = resv_of(reservations, uid, first_of_request(ours, one, n++));
+		if (json_array_append(ours, one) < 0 ||
+			json_array_append_new(devices, entry(claim, one, resv, o, now)) < 0)
 			return NULL;
-		ours++;
 	}
-	if (ours == 0)
+	if (n == 0)
 		return NULL;
 	/* With its uid, another claim of this name is a conflict and not written to. */
 	return json_pack("{s:s, s:s, s:{s:O, s:O, s:O}, s:{s:O}}", "apiVersion",

@@ -114,6 +114,30 @@ TEST(of_several_devices_each_has_its_own_reservation)
 		"arm." UID ".1");
 }
 
+#define CPU(n, request)                                                                   \
+	"{'request':'" request "','driver':'rt.takt.dev','pool':'node1','device':'cpu" #n \
+	"','shareID':'s" #n "'}"
+
+TEST(all_cpus_of_a_request_have_one_reservation)
+{
+	cleanup_json json_t *devices = status_of(
+		CLAIM(CPU(0, "rt") "," CPU(1, "rt") "," OURS "," CPU(2, "more") "," CPU(3, "more"),
+			""),
+		"[" RESV("", "") "," RESV(".2", "") "," RESV(".3", ",'trouble':'off'") "]", &full);
+	static const char *const ready[] = { "True", "True", "True", "False", "False" };
+	static const char *const names[] = { "arm." UID, "arm." UID, "arm." UID ".2",
+		"arm." UID ".3", "arm." UID ".3" };
+
+	CHECK_EQ(json_array_size(devices), 5);
+	for (size_t i = 0; i < 5; i++) {
+		const json_t *data = json_object_get(json_array_get(devices, i), "data");
+
+		CHECK_TEXT(text(condition(devices, i), "status"), ready[i]);
+		CHECK_TEXT(text(data, "reservation"), names[i]);
+	}
+	CHECK_TEXT(text(condition(devices, 4), "message"), "off");
+}
+
 TEST(a_promise_with_trouble_is_not_ready)
 {
 	cleanup_json json_t *devices = status_of(
