@@ -451,12 +451,24 @@ void report_released(struct plugin *p, const char *namespace, const char *name, 
 	snprintf(r->message, sizeof(r->message), "no container on this node uses it any more");
 }
 
+static bool waits(const struct plugin *p, const char *uid)
+{
+	const struct report *r = p->reports;
+
+	while (r && (r->running || !is_of(r, uid)))
+		r = r->next;
+	return r;
+}
+
 static void report_changed(struct plugin *p, const json_t *reservation)
 {
 	struct over_owner o;
 	struct report *r;
 
 	if (!over_owner_read(reservation, &o))
+		return;
+	/* At the first look, what has just been prepared is told anyway, with an event. */
+	if (!p->troubles && waits(p, o.uid))
 		return;
 	r = report_create(p, json_pack("{s:s, s:s, s:s}", "namespace", o.namespace, "name", o.claim,
 				     "uid", o.uid));
@@ -480,7 +492,10 @@ void report_look(struct plugin *p, const json_t *list)
 
 		if (name && json_is_string(trouble))
 			json_object_set(troubles, name, trouble);
-		if (name && (before || trouble) && !json_equal(before, trouble))
+		bool changed = (before || trouble) && !json_equal(before, trouble);
+
+		/* At the first look: what an earlier takt-dra told may have ended since. */
+		if (name && (changed || !p->troubles))
 			report_changed(p, one);
 	}
 	json_decref(p->troubles);

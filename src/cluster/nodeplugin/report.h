@@ -19,7 +19,7 @@ void report_refused(struct plugin *p, const json_t *claim, const json_t *reserva
 void report_released(struct plugin *p, const char *namespace, const char *name, const char *uid);
 /*
  * `list`: all reservations, of rt.takt.List. Those of claims whose trouble came or went since the last
- * look are told.
+ * look are told; at the first look all are, where the claim says something else.
  */
 void report_look(struct plugin *p, const json_t *list);
 
