@@ -6,7 +6,7 @@ import time
 
 from cluster import wait_until
 from e2e import pod, test
-from harness import MS
+from harness import MS, SCHED_DEADLINE
 from takt_node import TaktCase, claim, claiming_pod, template, use_claim
 
 SLEEP = ["sleep", "1000"]
@@ -132,6 +132,23 @@ class Claims(TaktCase):
         self.assertEqual([f for f in self.cdi_files() if left in f], [])
 
     @test
+    def a_claim_that_has_room_for_a_part_alone_keeps_none_of_it(self):
+        """So that of two such claims one can run. The scheduler counts sums: it finds room for all."""
+        whole = claim("whole", 600000, runtime="60ms", period="100ms", guarantee="hard")
+        requests = whole["spec"]["devices"]["requests"]
+        requests += [{**requests[0], "name": name} for name in ("second", "third")]
+        self.apply(whole)
+        self.apply(claiming_pod("wide", "whole"))
+        wait_until(
+            "the pod tells why",
+            lambda: any("ResourceClaim whole" in e for e in self.cluster.events_of("wide")),
+        )
+        self.expect_nothing_promised()
+        wait_until("the claim tells", lambda: self.condition_of("whole"))
+        self.assertEqual(self.condition_of("whole")[:2], ("False", "DoesNotFit"))
+        self.cluster.delete("pod/wide")
+
+    @test
     def two_pods_share_a_claim_and_the_last_one_gives_it_back(self):
         self.apply(claim("both", 200000, runtime="2ms", period="20ms", cores=2))
         for name in ("one", "two"):
@@ -169,13 +186,16 @@ class Claims(TaktCase):
         self.apply(claim("all", 200000, runtime="2ms", period="20ms", cores=2))
         made = claiming_pod("staged", "all")
         main = made["spec"]["containers"][0]
-        init = use_claim({**main, "name": "init", "command": ["sh", "-c", "sleep 1"]})
+        look = "sleep 1; cut -d' ' -f41 /proc/$$/stat"  # its policy: proc(5)
+        init = use_claim({**main, "name": "init", "command": ["sh", "-c", look]})
         sidecar = use_claim({**main, "name": "sidecar", "restartPolicy": "Always"})
         made["spec"]["initContainers"] = [init, sidecar]
         self.apply(made)
         self.ready("staged")
         pids = {**self.pids("staged"), **self.pids("staged", init=True)}
         self.assertEqual(set(pids), {"main", "sidecar"})
+        told = self.cluster.kubectl("logs", "staged", "--container=init")
+        self.assertEqual(told.strip(), str(SCHED_DEADLINE))
         for pid in pids.values():
             self.expect_under(pid, 2 * MS, 20 * MS)
         self.cluster.delete("pod/staged")

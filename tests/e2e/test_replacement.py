@@ -163,6 +163,20 @@ class Full(TaktCase):
         self.expect_nothing_promised()
 
     @test
+    def promises_of_claims_that_are_there_and_not_allocated_make_room_in_the_same_prepare(self):
+        uids = []
+        for i in range(3):
+            self.apply(claim(f"old{i}", self.ppm, **self.parameters()))
+            uids.append(self.claim_uid(f"old{i}"))
+        ghosts = [self.reserve_ghost(f"old{i}", uid) for i, uid in enumerate(uids)]
+        self.apply_pod("new")
+        self.expect_running("new")
+        self.assertEqual(self.prepare_failures(), self.before)
+        self.expect_ended(ghosts)
+        self.cluster.delete("pod/new")
+        self.expect_nothing_promised()
+
+    @test
     def what_an_allocation_before_left_is_replaced(self):
         self.apply(claim("new-rt", self.ppm, **self.parameters()))
         uid = self.claim_uid("new-rt")

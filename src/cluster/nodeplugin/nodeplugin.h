@@ -86,6 +86,7 @@ struct plugin {
 	uv_signal_t stop_term, stop_int;
 
 	struct errand *errands; /* prepare.c */
+	uint64_t n_released; /* promises that this program has ended so far */
 
 	/* reclaim.c */
 	struct sweep *sweeps;

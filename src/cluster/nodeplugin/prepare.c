@@ -65,9 +65,9 @@ struct errand {
 	json_t *reservations; /* taktd's, of those that were */
 	int code; /* of the last refusal */
 	char refusal[ERR_TEXT_MAX]; /* "": none yet */
-	json_t *names; /* unprepare: what is still to be released */
+	uint64_t n_released; /* the plugin's, before the last Reserve */
+	json_t *releases; /* parameters of those that are still to come; the last one is the next */
 	uint64_t held_since; /* unprepare: uv_now() when a container was found; 0: none is there */
-	bool by_hand; /* unprepare: it is held, and by no container: whoever holds it gives way */
 };
 
 static const char no_memory[] = "takt-dra is out of memory";
@@ -93,7 +93,7 @@ static void errand_free(struct errand *e)
 	claim_fini(&e->claim);
 	json_decref(e->object);
 	json_decref(e->reservations);
-	json_decref(e->names);
+	json_decref(e->releases);
 	json_decref(e->key);
 	uv_close((uv_handle_t *)&e->timer, on_timer_closed);
 }
@@ -228,6 +228,58 @@ static void agent_refused(
 		end(e, e->code, e->refusal);
 }
 
+/* unheld: only where nobody holds it by then. */
+static int add_release(struct errand *e, const char *name, bool unheld)
+{
+	return json_array_append_new(e->releases,
+		json_pack("{s:s, s:b, s:b}", "name", name, "lazy", 1, "unheld", unheld));
+}
+
+/* -ENOENT: none is left; -ENOMEM. */
+static int call_release(struct errand *e, door_done *done)
+{
+	size_t n = json_array_size(e->releases);
+	json_t *parameters;
+
+	if (n == 0)
+		return -ENOENT;
+	parameters = json_incref(json_array_get(e->releases, n - 1));
+	json_array_remove(e->releases, n - 1);
+	return door_call(e->plugin->door, "rt.takt.Release", parameters, done, e);
+}
+
+static void give_back(struct errand *e);
+
+/* Whether it went well or not: what is left of it, an unprepare ends or the next prepare finds. */
+static void on_given_back(void *data, int code, const json_t *reply, const char *error)
+{
+	struct errand *e = data;
+
+	e->plugin->n_released += code == 0;
+	give_back(e);
+}
+
+static void give_back(struct errand *e)
+{
+	if (call_release(e, on_given_back) < 0)
+		end(e, e->code, e->refusal);
+}
+
+/*
+ * There is no room for all of the claim: what was reserved of it is kept from no other claim that may
+ * run with it. Of two that each wait for the rest both would wait for ever.
+ */
+static void no_room_for_all(struct errand *e)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (e->reservations, i, one)
+		add_release(e, json_string_value(json_object_get(one, "name")), true);
+	json_array_clear(e->reservations);
+	give_back(e);
+}
+
 static void reserve_next(struct errand *e);
 
 static void add_device(struct errand *e, const json_t *reply)
@@ -246,15 +298,16 @@ static void add_device(struct errand *e, const json_t *reply)
 	reserve_next(e);
 }
 
-/* What was released makes room; else the first answer stands. */
+/* What was released makes room, by whomever; else the first answer stands. */
 static void on_reclaimed(void *data, const struct reclaimed *result)
 {
 	struct errand *e = data;
+	bool more = result->released > 0 || e->plugin->n_released != e->n_released;
 
-	if (result->released > 0 && !time_is_up(e))
+	if (more && !time_is_up(e))
 		reserve_next(e);
 	else
-		end(e, -ENOSPC, e->refusal);
+		no_room_for_all(e);
 }
 
 static void no_room(struct errand *e, const char *sentence)
@@ -263,7 +316,7 @@ static void no_room(struct errand *e, const char *sentence)
 
 	refused(e, -ENOSPC, sentence);
 	if (reclaim_start(e->plugin, left < RECLAIM_MS ? left : RECLAIM_MS, on_reclaimed, e) < 0)
-		end(e, -ENOSPC, e->refusal);
+		no_room_for_all(e);
 }
 
 /* -ESRCH: somebody else ended it. Whoever holds it keeps it: the first answer stands. */
@@ -319,6 +372,7 @@ static void reserve_next(struct errand *e)
 		end(e, 0, NULL);
 		return;
 	}
+	e->n_released = e->plugin->n_released;
 	document = document_to_json(&e->claim.results[e->at].resv);
 	if (!document || door_call(e->plugin->door, "rt.takt.Reserve",
 				 json_pack("{s:o, s:b}", "document", document, "shareable", 1),
@@ -390,13 +444,13 @@ static struct errand *errand_create(void *user, struct kubelet_task *task, bool 
 	e->task = task;
 	e->unprepare = unprepare;
 	e->reservations = json_array();
-	e->names = json_array();
+	e->releases = json_array();
 	e->key = json_pack("{s:s, s:s, s:s}", "namespace", kubelet_task_namespace(task), "name",
 		kubelet_task_name(task), "uid", kubelet_task_uid(task));
 	uv_timer_init(&p->loop, &e->timer);
 	e->next = p->errands;
 	p->errands = e;
-	if (!e->key || !e->reservations || !e->names) {
+	if (!e->key || !e->reservations || !e->releases) {
 		end(e, -ENOMEM, no_memory);
 		return NULL;
 	}
@@ -460,28 +514,23 @@ static void on_released(void *data, int code, const json_t *reply, const char *e
 {
 	struct errand *e = data;
 
-	if (code < 0 && code != -ESRCH) {
+	e->plugin->n_released += code == 0;
+	if (code < 0 && code != -ESRCH)
 		agent_refused(e, code, error, release_claim);
-	} else {
-		json_array_remove(e->names, json_array_size(e->names) - 1);
+	else
 		release_next(e);
-	}
 }
 
 static void release_next(struct errand *e)
 {
-	size_t n = json_array_size(e->names);
-	json_t *parameters;
+	int r = call_release(e, on_released);
 
-	if (n == 0) {
+	if (r == -ENOENT) {
 		runtime_forget(e->plugin, key_of(e, "uid"));
 		end(e, 0, NULL);
-		return;
-	}
-	parameters = json_pack("{s:O, s:b, s:b}", "name", json_array_get(e->names, n - 1), "lazy",
-		1, "unheld", !e->by_hand);
-	if (door_call(e->plugin->door, "rt.takt.Release", parameters, on_released, e) < 0)
+	} else if (r < 0) {
 		end(e, -ENOMEM, no_memory);
+	}
 }
 
 /* One that holds it; NULL: none. */
@@ -516,18 +565,18 @@ static void on_listed(void *data, int code, const json_t *reply, const char *err
 		agent_refused(e, code, error, release_claim);
 		return;
 	}
-	json_array_clear(e->names);
-	e->by_hand = false;
+	json_array_clear(e->releases);
 	json_array_foreach (json_object_get(reply, "reservations"), i, resv) {
-		json_t *name = json_object_get(resv, "name");
-		struct over_owner owner;
+		const char *name = json_string_value(json_object_get(resv, "name"));
+		struct over_owner o;
+		bool by_hand; /* held by no container: whoever holds it gives way */
 
-		if (!json_is_string(name) || !claim_owns(json_string_value(name), key_of(e, "uid")))
+		if (!name || !claim_owns(name, key_of(e, "uid")))
 			continue;
-		e->by_hand |= over_owner_read(resv, &owner) && owner.held && !owner.draining;
 		if (container_that_holds(resv))
 			running = resv;
-		if (json_array_append(e->names, name) < 0) {
+		by_hand = over_owner_read(resv, &o) && o.held && !o.draining;
+		if (add_release(e, name, !by_hand) < 0) {
 			end(e, -ENOMEM, no_memory);
 			return;
 		}

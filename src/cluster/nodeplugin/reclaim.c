@@ -33,7 +33,7 @@ struct suspect {
 struct sweep {
 	struct plugin *plugin;
 	struct sweep *next;
-	uint64_t until; /* uv_now() */
+	uint64_t until; /* uv_now(); 0: who asked has given up */
 	json_t *list;
 	struct suspect *suspects;
 	size_t n, at;
@@ -154,6 +154,7 @@ static void on_released(void *data, int code, const json_t *reply, const char *e
 	struct suspect *one = data;
 	struct sweep *s = one->sweep;
 
+	s->plugin->n_released += code == 0;
 	if (code == 0 || code == -ESRCH) {
 		s->result.released++;
 		one->released = true;
@@ -200,6 +201,8 @@ static void on_claim(void *data, const struct kube_answer *answer)
 
 static void go_on(struct sweep *s)
 {
+	if (!s->until)
+		s->at = s->n;
 	while (s->at < s->n && s->pending < AT_ONCE) {
 		struct suspect *one = &s->suspects[s->at++];
 		struct kube_ref ref = { { "resource.k8s.io", "v1", "resourceclaims" },
