@@ -35,7 +35,7 @@ struct tied_claim {
 };
 
 struct ties {
-	struct tied_claim *first; /* the one that was learned last is the last: so all have their turn */
+	struct tied_claim *first; /* what was learned last comes last: all have their turn */
 	size_t n;
 };
 
