@@ -134,7 +134,7 @@ class Claims(TaktCase):
     @test
     def a_claim_that_has_room_for_a_part_alone_keeps_none_of_it(self):
         """So that of two such claims one can run. The scheduler counts sums: it finds room for all."""
-        whole = claim("whole", 600000, runtime="60ms", period="100ms", guarantee="hard")
+        whole = claim("whole", 550000, runtime="55ms", period="100ms", guarantee="hard")
         requests = whole["spec"]["devices"]["requests"]
         requests += [{**requests[0], "name": name} for name in ("second", "third")]
         self.apply(whole)

@@ -166,7 +166,7 @@ static int open_sockets(struct plugin *p, struct err *err)
 	if (mkdir(s->folder, 0750) < 0 && errno != EEXIST)
 		return err_set_errno(err, errno, "make %s", s->folder);
 	sockets_sweep(s);
-	p->owner = (struct kubelet_owner){ &prepare_handler, s->endpoint, &p->health };
+	p->owner = (struct kubelet_owner){ &errand_handler, s->endpoint, &p->health };
 	r = listen_open(
 		&p->dra, &p->loop, s->endpoint, kubelet_dra_methods, kubelet_n_dra_methods, p, err);
 	if (r < 0)
@@ -258,7 +258,7 @@ static void stop(struct plugin *p)
 	look_stop(p);
 	publish_stop(p);
 	reclaim_stop(p);
-	prepare_stop(p);
+	errands_stop(p);
 	report_stop(p);
 	runtime_stop(p);
 	door_destroy(p->door);

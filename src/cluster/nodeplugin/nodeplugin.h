@@ -85,7 +85,7 @@ struct plugin {
 	struct sockets sockets;
 	uv_signal_t stop_term, stop_int;
 
-	struct errand *errands; /* prepare.c */
+	struct errand *errands; /* errand.c */
 	uint64_t n_released; /* promises that this program has ended so far */
 
 	/* reclaim.c */
@@ -114,13 +114,13 @@ struct plugin {
 /* A line for the log. */
 void plugin_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* prepare.c: a claim becomes reservations, and is over again. */
-extern const struct kubelet_handler prepare_handler;
+/* errand.c, prepare.c, unprepare.c: a claim becomes reservations, and is over again. */
+extern const struct kubelet_handler errand_handler;
 /* That claim is just being prepared; or unprepared, and no container is in the way. */
 bool prepare_is_at(const struct plugin *p, const char *uid);
 bool unprepare_is_at(const struct plugin *p, const char *uid);
 /* What is under way ends without an answer. */
-void prepare_stop(struct plugin *p);
+void errands_stop(struct plugin *p);
 
 /* look.c: asks taktd when something has changed, and slowly for what nobody announces. */
 int look_start(struct plugin *p, struct err *err);
