@@ -90,15 +90,18 @@ class Programs:
         self.running = {}
         case.addCleanup(self.end)
 
-    def start(self, name, *words):
-        command = self.cluster.inside([program(name), "--socket", self.socket, *words])
+    def start(self, name, *words, start=None):
+        """`start`: what begins it, instead of its program alone."""
+        command = self.cluster.inside([*(start or [program(name)]), "--socket", self.socket, *words])
         log = open(self.cluster.state / "logs" / f"{name}.log", "a")
         self.running[name] = subprocess.Popen(command, stdout=log, stderr=log)
         log.close()
 
-    def start_taktd(self):
+    def start_taktd(self, fault=None):
+        """It ends by SIGKILL when it first passes the point `fault` (src/base/fault.h)."""
+        start = fault and ["env", f"TAKT_FAULT={fault}", program("taktd-faults")]
         hook = program("takt-hook")
-        self.start("taktd", "--state-dir", self.folder / "state", "--hook", hook)
+        self.start("taktd", "--state-dir", self.folder / "state", "--hook", hook, start=start)
         wait_until("taktd answers", self.answers)
 
     def start_dra_unregistered(self, *words):

@@ -133,6 +133,48 @@ class Kills(TaktCase):
     def a_running_pod_keeps_its_reservation_when_containerd_is_killed(self):
         self.after("containerd")
 
+    def dying_at(self, point, act):
+        """taktd ends there, in what is done meanwhile, and is begun again."""
+        self.takt.stop("taktd", signal.SIGKILL)
+        self.takt.start_taktd(point)
+        act()
+        ended = self.takt.running["taktd"].poll
+        wait_until(f"taktd has died at {point}", lambda: ended() is not None)
+        self.takt.start_taktd()
+
+    def start_although_taktd_dies_at(self, *points):
+        self.apply_pod("there")
+        process = self.expect_running("there")
+        with self.always_under(process[0], 4 * MS, 20 * MS):
+            for number, point in enumerate(points):
+                name = f"late{number}"
+                self.dying_at(point, lambda name=name: self.apply_pod(name))
+                self.expect_running(name)
+                self.cluster.delete(f"pod/{name}")
+                wait_until("it is released", lambda: len(self.takt.reservations()) == 1)
+        self.expect_untouched("there", process)
+        self.expect_all_given_back("there")
+
+    @test
+    def a_pod_starts_when_taktd_dies_at_any_step_of_its_promise(self):
+        self.start_although_taktd_dies_at(
+            "reserve.held", "commit.reserve.stored", "commit.reserve.cdi", "reserve.reply"
+        )
+
+    @test
+    def a_pod_starts_when_taktd_dies_at_any_step_of_its_containers_start(self):
+        self.start_although_taktd_dies_at("bind.prepared", "bind.tied", "bind.reply", "thread.on")
+
+    @test
+    def nothing_is_left_of_a_pod_when_taktd_dies_at_any_step_of_its_end(self):
+        points = "unbind.begin", "release.stopped", "commit.release.stored", "release.reply"
+        for number, point in enumerate(points):
+            name = f"camera{number}"
+            self.apply_pod(name)
+            self.expect_running(name)
+            self.dying_at(point, lambda name=name: self.cluster.delete(f"pod/{name}"))
+            self.expect_nothing_promised()
+
     @test
     def a_pod_starts_when_the_api_server_comes_back_that_was_away_in_its_prepare(self):
         before = self.prepare_failures()
