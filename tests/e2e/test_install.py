@@ -11,12 +11,12 @@ from pathlib import Path
 import chart
 from agent import build_folder
 from chart import NAMESPACE
-from cluster import wait_until
+from cluster import Kubectl, wait_until
 from e2e import NODE, Case, root, test
 from harness import MS, podman
 from installed import DRIVER, Installed, TaktNode
 from processes import start_time
-from takt_node import claiming_pod, template
+from takt_node import claim, claiming_pod, template
 
 HOOK = "/var/lib/takt/bin/takt-hook"
 KUBELET = "/var/lib/kubelet"
@@ -95,6 +95,12 @@ class Use(Installed):
         (own,) = self.pods()
         words = ["--namespace", NAMESPACE, own["metadata"]["name"], "--container=takt-dra"]
         self.assertNotIn("forbidden", self.cluster.kubectl("logs", *words))
+
+    @test
+    def a_claim_that_means_no_reservation_is_refused_when_it_is_applied(self):
+        longer = claim("longer", 200000, runtime="30ms", period="20ms")
+        with self.assertRaisesRegex(Kubectl, "denied request: .*runtime"):
+            self.apply(longer)
 
     @test
     def a_claim_by_name_serves_the_next_pod_too(self):

@@ -30,6 +30,8 @@ NAME = f"{NODE}-{DRIVER}"
 PPM = 1_000_000
 SETTLED_SECONDS = 6  # taktd takes no ceiling for certain before
 GRACE_SECONDS = 4  # a taktd that is away for less taints nothing
+KINDS = ("pod", "resourceclaim")  # of one name, in a stream
+TURN_SECONDS = 5  # for the scheduler to take what waited for room
 
 
 def value_of(attribute):
@@ -344,8 +346,9 @@ class Streams(Published):
             spec = {"runtime": f"{runtime}ms", "period": f"{period}ms", "cores": cores}
             yield claim(f"s{i}", needed, guarantee=guarantee, **spec)
 
-    def run_stream(self, seed, n, guarantee):
-        """(claims that were placed, that were not, that the node refused with its sentence)"""
+    def run_stream(self, seed, n, guarantee, turns=0):
+        """(claims that were placed, that were not, that the node refused with its sentence), after as
+        many turns in which some of those that were placed go and others take their room."""
         claims = list(self.random_claims(seed, n, guarantee))
         pods = [claiming_pod(c["metadata"]["name"], c["metadata"]["name"]) for c in claims]
         for one in (*claims, *pods):
@@ -353,13 +356,18 @@ class Streams(Published):
         self.addCleanup(self.forget, seed)
         self.cluster.apply({"apiVersion": "v1", "kind": "List", "items": claims + pods})
         found = wait_until("every pod has had its answer", lambda: self.answers(seed), 300)
+        chance = random.Random(seed)
+        for _ in range(turns):
+            gone = chance.sample(found[0], len(found[0]) // 3)
+            self.cluster.delete(*(f"{kind}/{name}" for name in gone for kind in KINDS))
+            time.sleep(TURN_SECONDS)
+            found = wait_until("every pod has had its answer", lambda: self.answers(seed), 300)
         self.forget(seed)
         wait_until("all is released", lambda: not self.takt.reservations())
         return found
 
     def forget(self, seed):
-        kinds = "pods,resourceclaims"
-        self.cluster.kubectl("delete", kinds, "-l", f"stream={seed}", "--ignore-not-found")
+        self.cluster.kubectl("delete", ",".join(KINDS), "-l", f"stream={seed}", "--ignore-not-found")
 
     def answers(self, seed):
         text = self.cluster.kubectl("get", "pods", "-l", f"stream={seed}", "-o", "json")
@@ -390,7 +398,7 @@ class Streams(Published):
     def the_node_refuses_no_soft_claim_that_the_scheduler_places(self):
         total = 0
         for seed in (1, 2, 3):
-            placed, full, refused = self.run_stream(seed, 14, "soft")
+            placed, full, refused = self.run_stream(seed, 20, "soft", turns=2)
             self.assertEqual(refused, {})
             self.assertTrue(full, "the stream did not fill the node")
             total += len(placed)
