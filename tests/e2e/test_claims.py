@@ -186,7 +186,7 @@ class Claims(TaktCase):
         self.apply(claim("all", 200000, runtime="2ms", period="20ms", cores=2))
         made = claiming_pod("staged", "all")
         main = made["spec"]["containers"][0]
-        look = "sleep 1; cut -d' ' -f41 /proc/$$/stat"  # its policy: proc(5)
+        look = "sleep 1; cut -d' ' -f41 /proc/1/stat"  # its own policy: proc(5)
         init = use_claim({**main, "name": "init", "command": ["sh", "-c", look]})
         sidecar = use_claim({**main, "name": "sidecar", "restartPolicy": "Always"})
         made["spec"]["initContainers"] = [init, sidecar]
