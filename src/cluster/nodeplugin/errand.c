@@ -56,10 +56,13 @@ const struct errand *errand_find(const struct errand *e, const char *uid, bool u
 	return e;
 }
 
-/* One of the other kind came before it. */
+/* A prepare is behind all that came before, as it may give back what another one has found. */
 static bool is_behind_another(const struct errand *e)
 {
-	return errand_find(e->next, errand_key(e, "uid"), !e->unprepare);
+	const char *uid = errand_key(e, "uid");
+
+	return errand_find(e->next, uid, !e->unprepare) ||
+	       (!e->unprepare && errand_find(e->next, uid, false));
 }
 
 void errand_begin(struct errand *e)
@@ -164,24 +167,6 @@ void errand_agent_refused(
 		errand_try_again(e, AWAY_MS, resume);
 	else
 		errand_end(e, e->code, e->refusal);
-}
-
-int errand_add_release(struct errand *e, const char *name, bool unheld)
-{
-	return json_array_append_new(e->releases,
-		json_pack("{s:s, s:b, s:b}", "name", name, "lazy", 1, "unheld", unheld));
-}
-
-int errand_call_release(struct errand *e, door_done *done)
-{
-	size_t n = json_array_size(e->releases);
-	json_t *parameters;
-
-	if (n == 0)
-		return -ENOENT;
-	parameters = json_incref(json_array_get(e->releases, n - 1));
-	json_array_remove(e->releases, n - 1);
-	return door_call(e->plugin->door, "rt.takt.Release", parameters, done, e);
 }
 
 struct errand *errand_create(struct plugin *p, struct kubelet_task *task, bool unprepare,

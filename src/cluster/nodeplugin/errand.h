@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One claim that the kubelet asked to prepare or to unprepare, on its way between the API server and
- * taktd. Both may come again at any time; on one claim they go one after the other. For prepare.c and
- * unprepare.c.
+ * taktd. Both may come again at any time. For prepare.c and unprepare.c.
  */
 #pragma once
 
@@ -33,15 +32,16 @@ struct errand {
 	json_t *reservations; /* taktd's, of those that were */
 	int code; /* of the last refusal */
 	char refusal[ERR_TEXT_MAX]; /* "": none yet */
-	uint64_t n_released; /* the plugin's, before the last Reserve */
-	json_t *releases; /* parameters of those that are still to come; the last one is the next */
+	uint64_t n_released; /* prepare: the plugin's, before the last Reserve */
+	unsigned more; /* prepare: Reserves for what others have released */
+	json_t *releases; /* unprepare: parameters of those to come; the last one is the next */
 	uint64_t held_since; /* unprepare: uv_now() when a container was found; 0: none is there */
 };
 
 /* Of plugin.errands; answered and NULL where it is out of memory. The newest is the first there. */
 struct errand *errand_create(struct plugin *p, struct kubelet_task *task, bool unprepare,
 	void (*begin)(struct errand *e));
-/* Now, or after those of the other kind that came before, on the same claim. */
+/* Now, or after what came before on the same claim; only unprepares may be at it side by side. */
 void errand_begin(struct errand *e);
 /*
  * code 0: it went well. One whose time was up is only told now, if it went well after all. The kubelet
@@ -66,11 +66,6 @@ void errand_try_again(struct errand *e, uint64_t pause_ms, void (*resume)(struct
 void errand_agent_refused(
 	struct errand *e, int code, const char *sentence, void (*resume)(struct errand *e));
 bool errand_is_away(int code); /* taktd is */
-
-/* unheld: only where nobody holds it by then. -ENOMEM. */
-int errand_add_release(struct errand *e, const char *name, bool unheld);
-/* The next of those. -ENOENT: none is left; -ENOMEM. */
-int errand_call_release(struct errand *e, door_done *done);
 
 extern const char errand_no_memory[];
 

@@ -2,7 +2,7 @@
 /*
  * A call of the kubelet names several claims; it is answered when each of them is done, and a claim
  * that failed does not fail the others. A call that the kubelet gave up goes on without an answer:
- * what was promised stays, and the next call finds it.
+ * what was promised of a claim that has room for all stays, and the next call finds it.
  */
 #include "cluster/nodeplugin/kubelet.h"
 

@@ -3,7 +3,7 @@
  * Prepare: the claim as the API server has it, then a Reserve for each of its devices; taktd's
  * answer means that the promise is on disk and its CDI file is there. Where the node is full, what
  * it holds for claims that are over is ended first. It ends the unprepare that only waits for a
- * container. What a power cut brings back of a lazy Release, reclaim.c ends.
+ * container. What a power cut brings back of a lazy Release, reclaim.c ends, or the next prepare finds.
  */
 #include "cluster/nodeplugin/errand.h"
 
@@ -14,40 +14,41 @@
 #include "core/document/document.h"
 
 #define RECLAIM_MS 30000
+#define MORE_MAX 3 /* for what others released: each comes with a look at all claims */
 #define FAILURES_MAX 3 /* of the API server, with which the pause grows: to 1.6 s */
 
 static void read_claim(struct errand *e);
 static void reserve_next(struct errand *e);
 static void give_back(struct errand *e);
 
-/* Whether it went well or not: what is left of it, an unprepare ends or the next prepare finds. */
+/* What a container has kept stays promised; what else is left, the next prepare finds. */
 static void on_given_back(void *data, int code, const json_t *reply, const char *error)
 {
 	struct errand *e = data;
 
 	e->plugin->n_released += code == 0;
+	if (code == 0 || code == -ESRCH)
+		json_array_remove(e->reservations, e->at);
 	give_back(e);
-}
-
-static void give_back(struct errand *e)
-{
-	if (errand_call_release(e, on_given_back) < 0)
-		errand_end(e, e->code, e->refusal);
 }
 
 /*
  * There is no room for all of the claim: what was reserved of it is kept from no other claim that may
  * run with it. Of two that each wait for the rest both would wait for ever.
  */
-static void no_room_for_all(struct errand *e)
+static void give_back(struct errand *e)
 {
-	const json_t *one;
-	size_t i;
+	const json_t *name;
 
-	json_array_foreach (e->reservations, i, one)
-		errand_add_release(e, json_string_value(json_object_get(one, "name")), true);
-	json_array_clear(e->reservations);
-	give_back(e);
+	if (e->at == 0) {
+		errand_end(e, e->code, e->refusal);
+		return;
+	}
+	name = json_object_get(json_array_get(e->reservations, --e->at), "name");
+	if (door_call(e->plugin->door, "rt.takt.Release",
+		    json_pack("{s:O, s:b, s:b}", "name", name, "lazy", 1, "unheld", 1),
+		    on_given_back, e) < 0)
+		errand_end(e, -ENOMEM, errand_no_memory);
 }
 
 static void add_device(struct errand *e, const json_t *reply)
@@ -66,16 +67,17 @@ static void add_device(struct errand *e, const json_t *reply)
 	reserve_next(e);
 }
 
-/* What was released makes room, by whomever; else the first answer stands. */
+/* What was released makes room, also on another errand meanwhile; else the first answer stands. */
 static void on_reclaimed(void *data, const struct reclaimed *result)
 {
 	struct errand *e = data;
-	bool more = result->released > 0 || e->plugin->n_released != e->n_released;
+	bool more = result->released > 0 ||
+		    (e->plugin->n_released != e->n_released && e->more++ < MORE_MAX);
 
 	if (more && !errand_time_is_up(e))
 		reserve_next(e);
 	else
-		no_room_for_all(e);
+		give_back(e);
 }
 
 static void no_room(struct errand *e, const char *sentence)
@@ -86,7 +88,7 @@ static void no_room(struct errand *e, const char *sentence)
 		wait = RECLAIM_MS;
 	errand_refused(e, -ENOSPC, sentence);
 	if (errand_time_is_up(e) || reclaim_start(e->plugin, wait, on_reclaimed, e) < 0)
-		no_room_for_all(e);
+		give_back(e);
 }
 
 /* -ESRCH: somebody else ended it. Whoever holds it keeps it: the first answer stands. */
@@ -94,6 +96,7 @@ static void on_old_released(void *data, int code, const json_t *reply, const cha
 {
 	struct errand *e = data;
 
+	e->plugin->n_released += code == 0;
 	if (code == 0 || code == -ESRCH) {
 		reserve_next(e);
 		return;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ends promises whose claims are over, where no container holds them any more: for a claim that
- * finds the node full, and from time to time for what was left over. Used by prepare.c and main.c.
+ * finds the node full, and from time to time for what was left over. Used by prepare.c,
+ * unprepare.c, errand.c and main.c.
  */
 #pragma once
 

@@ -2,7 +2,7 @@
 /*
  * Tells Kubernetes what became of claims: status.devices[] by server-side apply, and Events. It
  * comes after the kubelet's answer and never holds one up; of a claim only the last word counts.
- * Used by prepare.c, and by whoever looks at what taktd has.
+ * Used by errand.c, and by whoever looks at what taktd has.
  */
 #pragma once
 

@@ -24,6 +24,26 @@
 static void release_claim(struct errand *e);
 static void release_next(struct errand *e);
 
+/* unheld: only where nobody holds it by then. */
+static int add_release(struct errand *e, const char *name, bool unheld)
+{
+	return json_array_append_new(e->releases,
+		json_pack("{s:s, s:b, s:b}", "name", name, "lazy", 1, "unheld", unheld));
+}
+
+/* -ENOENT: none is left; -ENOMEM. */
+static int call_next_release(struct errand *e, door_done *done)
+{
+	size_t n = json_array_size(e->releases);
+	json_t *parameters;
+
+	if (n == 0)
+		return -ENOENT;
+	parameters = json_incref(json_array_get(e->releases, n - 1));
+	json_array_remove(e->releases, n - 1);
+	return door_call(e->plugin->door, "rt.takt.Release", parameters, done, e);
+}
+
 /* What is not there any more was released before. */
 static void on_released(void *data, int code, const json_t *reply, const char *error)
 {
@@ -38,7 +58,7 @@ static void on_released(void *data, int code, const json_t *reply, const char *e
 
 static void release_next(struct errand *e)
 {
-	int r = errand_call_release(e, on_released);
+	int r = call_next_release(e, on_released);
 
 	if (r == -ENOENT) {
 		runtime_forget(e->plugin, errand_key(e, "uid"));
@@ -91,7 +111,7 @@ static void on_listed(void *data, int code, const json_t *reply, const char *err
 		if (container_that_holds(resv))
 			running = resv;
 		by_hand = over_owner_read(resv, &o) && o.held && !o.draining;
-		if (errand_add_release(e, name, !by_hand) < 0) {
+		if (add_release(e, name, !by_hand) < 0) {
 			errand_end(e, -ENOMEM, errand_no_memory);
 			return;
 		}
