@@ -3,11 +3,12 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from cluster import wait_until
 from e2e import pod, test
 from harness import MS, SCHED_DEADLINE
-from takt_node import TaktCase, claim, claiming_pod, template, use_claim
+from takt_node import TaktCase, claim, claiming_pod, grpcurl_built, template, use_claim
 
 SLEEP = ["sleep", "1000"]
 EVENT_SECONDS = 2  # by then takt-dra has written it
@@ -131,7 +132,7 @@ class Claims(TaktCase):
         self.expect_nothing_promised()
         self.assertEqual([f for f in self.cdi_files() if left in f], [])
 
-    @test
+    @test(needs=[grpcurl_built])
     def a_claim_that_has_room_for_a_part_alone_keeps_none_of_it(self):
         """So that of two such claims one can run. The scheduler counts sums: it finds room for all."""
         whole = claim("whole", 550000, runtime="55ms", period="100ms", guarantee="hard")
@@ -146,6 +147,13 @@ class Claims(TaktCase):
         self.expect_nothing_promised()
         wait_until("the claim tells", lambda: self.condition_of("whole"))
         self.assertEqual(self.condition_of("whole")[:2], ("False", "DoesNotFit"))
+        # Nor does one prepare say yes for a part that another one is just giving back.
+        key = {"namespace": "default", "name": "whole", "uid": self.claim_uid("whole")}
+        with ThreadPoolExecutor() as pool:
+            asked = [pool.submit(self.call_dra, "v1", "NodePrepareResources", key) for _ in range(8)]
+        for one in asked:
+            self.assertTrue(one.result()[key["uid"]]["error"])
+        self.expect_nothing_promised()
         self.cluster.delete("pod/wide")
 
     @test
