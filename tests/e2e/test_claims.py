@@ -2,12 +2,13 @@
 """What a claim means to pods: who may use it, how it ends, what is told of it."""
 
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from cluster import wait_until
 from e2e import pod, test
-from harness import MS, SCHED_DEADLINE
+from harness import MS, SCHED_DEADLINE, two_cpus
 from takt_node import TaktCase, claim, claiming_pod, grpcurl_built, template, use_claim
 
 SLEEP = ["sleep", "1000"]
@@ -132,12 +133,13 @@ class Claims(TaktCase):
         self.expect_nothing_promised()
         self.assertEqual([f for f in self.cdi_files() if left in f], [])
 
-    @test(needs=[grpcurl_built])
+    @test(needs=[grpcurl_built, two_cpus])
     def a_claim_that_has_room_for_a_part_alone_keeps_none_of_it(self):
-        """So that of two such claims one can run. The scheduler counts sums: it finds room for all."""
+        """So that of two such claims one can run. The scheduler counts sums: it finds room for all, one
+        more than there are CPUs and each of more than half a CPU."""
         whole = claim("whole", 550000, runtime="55ms", period="100ms", guarantee="hard")
         requests = whole["spec"]["devices"]["requests"]
-        requests += [{**requests[0], "name": name} for name in ("second", "third")]
+        requests += [{**requests[0], "name": f"rt{i}"} for i in range(os.cpu_count())]
         self.apply(whole)
         self.apply(claiming_pod("wide", "whole"))
         wait_until(

@@ -179,22 +179,37 @@ class Kills(TaktCase):
             self.dying_at(point, lambda name=name: self.cluster.delete(f"pod/{name}"))
             self.expect_nothing_promised()
 
-    @test
-    def a_pod_starts_when_the_api_server_comes_back_that_was_away_in_its_prepare(self):
+    def prepare_with_the_api_server_away(self, leave, come_back, seconds):
         before = self.prepare_failures()
         self.takt.send("takt-dra", signal.SIGSTOP)
         self.apply_pod("late")
         self.wait_for_prepare("late-rt")  # until then the kubelet needs the API server
-        api = self.cluster.pid("kube-apiserver")
-        os.kill(api, signal.SIGSTOP)
+        leave()
         try:
             self.takt.send("takt-dra", signal.SIGCONT)
-            time.sleep(12)  # longer than one call of the API server may take
+            time.sleep(seconds)
         finally:
-            os.kill(api, signal.SIGCONT)
+            come_back()
         self.expect_running("late")
         self.assertEqual(self.prepare_failures(), before)
         self.expect_all_given_back("late")
+
+    @test
+    def a_pod_starts_when_the_api_server_did_not_answer_in_its_prepare(self):
+        api = self.cluster.pid("kube-apiserver")
+        self.prepare_with_the_api_server_away(
+            lambda: os.kill(api, signal.SIGSTOP),
+            lambda: os.kill(api, signal.SIGCONT),
+            12,  # longer than one call of the API server may take
+        )
+
+    @test
+    def a_pod_starts_when_the_api_server_was_killed_in_its_prepare(self):
+        self.prepare_with_the_api_server_away(
+            lambda: self.cluster.kill("kube-apiserver"),
+            lambda: self.cluster.run("kube-apiserver"),
+            2,  # until it runs again connections are refused
+        )
 
     @test
     def a_taktd_that_stays_away_is_named_in_time_and_the_kubelets_next_try_works(self):

@@ -19,7 +19,7 @@ from taken import Taken
 IMAGE = "localhost/rt-app:1"
 THREAD = "control"  # rt-app names its threads by the keys of "tasks"
 WORK_US, RUNTIME_US, PERIOD_US, SECONDS = 2000, 4000, 10000, 20
-DELAY_US = 2 * 10**6  # before the first job, so that no job is without somebody who watches its thread
+DELAY_US = 5 * 10**6  # before the first job, so that no job is without somebody who watches its thread
 CALIBRATION = 16  # rt-app: nanoseconds per turn of its work loop
 BUSY_PER_CPU = 3
 TEMPLATE = {

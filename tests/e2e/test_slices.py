@@ -398,7 +398,7 @@ class Streams(Published):
     def the_node_refuses_no_soft_claim_that_the_scheduler_places(self):
         total = 0
         for seed in (1, 2, 3):
-            placed, full, refused = self.run_stream(seed, 20, "soft", turns=2)
+            placed, full, refused = self.run_stream(seed, 10 * os.cpu_count(), "soft", turns=2)
             self.assertEqual(refused, {})
             self.assertTrue(full, "the stream did not fill the node")
             total += len(placed)

@@ -130,6 +130,7 @@ static void on_timer(uv_timer_t *timer)
 		errand_answer(e,
 			e->refusal[0] ? e->refusal
 				      : "taktd or the API server took too long: it is tried again");
+		reclaim_hurry(e->plugin, e);
 	}
 }
 

@@ -153,10 +153,17 @@ static void reserve_next(struct errand *e)
 		errand_end(e, -ENOMEM, errand_no_memory);
 }
 
-static bool may_come_back(int code)
+/* One that has just begun may not know us yet, and a proxy before one that is away breaks TLS. */
+static bool is_perhaps_new(int code)
+{
+	return code == -EKEYREJECTED || code == -EACCES || code == -EPERM;
+}
+
+static bool may_come_back(const struct errand *e, int code)
 {
 	return code == -ECONNREFUSED || code == -EHOSTUNREACH || code == -ETIMEDOUT ||
-	       code == -EIO || code == -EBUSY || code == -EREMOTEIO;
+	       code == -EIO || code == -EBUSY || code == -EREMOTEIO ||
+	       (is_perhaps_new(code) && e->failures < FAILURES_MAX);
 }
 
 static uint64_t may_ask_in_ms(struct errand *e, const struct kube_answer *answer)
@@ -175,7 +182,7 @@ static void on_claim(void *data, const struct kube_answer *answer)
 	e->reading = NULL;
 	if (answer->code < 0) {
 		errand_refused(e, answer->code, answer->err.text);
-		if (may_come_back(answer->code))
+		if (may_come_back(e, answer->code))
 			errand_try_again(e, may_ask_in_ms(e, answer), read_claim);
 		else
 			errand_end(e, answer->code, e->refusal);
