@@ -152,9 +152,7 @@ class Full(TaktCase):
         pid = self.process_of(name)[0]
         self.expect_under(pid, self.runtime * MS // 1000, PERIOD_US * MS // 1000)
 
-    @test
-    def promises_of_claims_that_are_gone_make_room_in_the_same_prepare(self):
-        ghosts = [self.reserve_ghost(f"old{i}") for i in range(3)]
+    def expect_to_make_room(self, ghosts):
         self.apply_pod("new")
         self.expect_running("new")
         self.assertEqual(self.prepare_failures(), self.before)
@@ -163,18 +161,18 @@ class Full(TaktCase):
         self.expect_nothing_promised()
 
     @test
+    def promises_of_claims_that_are_gone_make_room_in_the_same_prepare(self):
+        ghosts = [self.reserve_ghost(f"old{i}") for i in range(3)]
+        self.expect_to_make_room(ghosts)
+
+    @test
     def promises_of_claims_that_are_there_and_not_allocated_make_room_in_the_same_prepare(self):
         uids = []
         for i in range(3):
             self.apply(claim(f"old{i}", self.ppm, **self.parameters()))
             uids.append(self.claim_uid(f"old{i}"))
         ghosts = [self.reserve_ghost(f"old{i}", uid) for i, uid in enumerate(uids)]
-        self.apply_pod("new")
-        self.expect_running("new")
-        self.assertEqual(self.prepare_failures(), self.before)
-        self.expect_ended(ghosts)
-        self.cluster.delete("pod/new")
-        self.expect_nothing_promised()
+        self.expect_to_make_room(ghosts)
 
     @test
     def what_an_allocation_before_left_is_replaced(self):

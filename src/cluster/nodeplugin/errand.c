@@ -61,8 +61,8 @@ static bool is_behind_another(const struct errand *e)
 {
 	const char *uid = errand_key(e, "uid");
 
-	return errand_find(e->next, uid, !e->unprepare) ||
-	       (!e->unprepare && errand_find(e->next, uid, false));
+	return errand_find(e->next, uid, false) ||
+	       (!e->unprepare && errand_find(e->next, uid, true));
 }
 
 void errand_begin(struct errand *e)

@@ -489,11 +489,10 @@ void report_look(struct plugin *p, const json_t *list)
 		const char *name = json_string_value(json_object_get(one, "name"));
 		json_t *trouble = json_object_get(one, "trouble");
 		const json_t *before = name ? json_object_get(p->troubles, name) : NULL;
+		bool changed = (before || trouble) && !json_equal(before, trouble);
 
 		if (name && json_is_string(trouble))
 			json_object_set(troubles, name, trouble);
-		bool changed = (before || trouble) && !json_equal(before, trouble);
-
 		/* At the first look: what an earlier takt-dra told may have ended since. */
 		if (name && (changed || !p->troubles))
 			report_changed(p, one);

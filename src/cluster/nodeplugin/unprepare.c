@@ -31,19 +31,6 @@ static int add_release(struct errand *e, const char *name, bool unheld)
 		json_pack("{s:s, s:b, s:b}", "name", name, "lazy", 1, "unheld", unheld));
 }
 
-/* -ENOENT: none is left; -ENOMEM. */
-static int call_next_release(struct errand *e, door_done *done)
-{
-	size_t n = json_array_size(e->releases);
-	json_t *parameters;
-
-	if (n == 0)
-		return -ENOENT;
-	parameters = json_incref(json_array_get(e->releases, n - 1));
-	json_array_remove(e->releases, n - 1);
-	return door_call(e->plugin->door, "rt.takt.Release", parameters, done, e);
-}
-
 /* What is not there any more was released before. */
 static void on_released(void *data, int code, const json_t *reply, const char *error)
 {
@@ -58,14 +45,18 @@ static void on_released(void *data, int code, const json_t *reply, const char *e
 
 static void release_next(struct errand *e)
 {
-	int r = call_next_release(e, on_released);
+	size_t n = json_array_size(e->releases);
+	json_t *parameters;
 
-	if (r == -ENOENT) {
+	if (n == 0) {
 		runtime_forget(e->plugin, errand_key(e, "uid"));
 		errand_end(e, 0, NULL);
-	} else if (r < 0) {
-		errand_end(e, -ENOMEM, errand_no_memory);
+		return;
 	}
+	parameters = json_incref(json_array_get(e->releases, n - 1));
+	json_array_remove(e->releases, n - 1);
+	if (door_call(e->plugin->door, "rt.takt.Release", parameters, on_released, e) < 0)
+		errand_end(e, -ENOMEM, errand_no_memory);
 }
 
 /* One that holds it; NULL: none. */
